@@ -5,7 +5,8 @@ VENV       := .venv
 BIN        := $(VENV)/bin
 STAMP      := $(VENV)/.ready
 LOCK_VENV  := .venv-lock
-PACKAGES   := station configs drivers optimizer northbound controller hil cli benchmarks
+PACKAGES   := $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /__init__.py,\
+              station configs drivers optimizer northbound controller hil cli benchmarks)))
 BENCHMARKS ?= $(sort $(basename $(notdir $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))))
 WORKERS    ?= 2
 DEMO_ARGS  ?=
@@ -42,7 +43,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(wildcard $(PACKAGES))
+	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture
 
