@@ -15,7 +15,7 @@ WITH_UNIT = re.compile(rf"(.*_)?(({UNIT})(_per_({PER}))*|\w+_per_({PER}))")
 
 # Dimensionless, or in the site's currency: the word stands first or last in the name.
 WORDS = {"clearness", "confidence", "efficiency", "factor", "fraction", "gap", "priority", "probability"}
-WORDS |= {"quantile", "ratio", "score", "share", "soc", "soh", "speed", "weight", "weights"}
+WORDS |= {"quantile", "ratio", "score", "share", "sign", "soc", "soh", "speed", "weight", "weights"}
 WORDS |= {"bill", "cost", "fee", "penalty", "price"}
 # In the unit of what they belong to (a profile's point; a limit in kW or in A), or always in degrees.
 OWN_UNIT = {"base_weight", "bias", "bound", "raw", "scale", "short_time_bound", "tolerance", "valid", "value"}
