@@ -14,7 +14,17 @@ PER = "kwh|kw|kw_month|kw_year|a|v|c|hz|s|h|day|month|year|efc|m2"
 WITH_UNIT = re.compile(rf"(.*_)?(({UNIT})(_per_({PER}))*|\w+_per_({PER}))")
 
 # Dimensionless, or in the site's currency: the word stands first or last in the name.
-WORDS = {"clearness", "confidence", "efficiency", "factor", "fraction", "gap", "priority", "probability"}
+WORDS = {
+    "clearness",
+    "confidence",
+    "efficiency",
+    "factor",
+    "factors",
+    "fraction",
+    "gap",
+    "priority",
+    "probability",
+}
 WORDS |= {"quantile", "ratio", "score", "share", "sign", "soc", "soh", "speed", "weight", "weights"}
 WORDS |= {"bill", "cost", "fee", "penalty", "price"}
 # In the unit of what they belong to (a profile's point; a limit in kW or in A), or always in degrees.
@@ -54,7 +64,7 @@ def test_floats_are_found_in_fields_parameters_and_mappings() -> None:
 
 def says_its_unit(name: str) -> bool:
     """Return whether a name ends in a unit, or is one of the few words that need none."""
-    name = name.strip("_")
+    name = name.strip("_").lower()
     words = name.split("_")
     return bool(WITH_UNIT.fullmatch(name)) or name in OWN_UNIT or bool(WORDS & {words[0], words[-1]})
 
