@@ -61,6 +61,8 @@ def describe(model: type[BaseModel], data: object, problem: ErrorDetails) -> tup
         return path, "is missing"
     if kind in ("value_error", "assertion_error"):
         return path, problem["msg"].partition(", ")[2] or problem["msg"]
+    if kind in ("too_short", "string_too_short"):
+        return path, "must not be empty"
     if kind in ("enum", "literal_error"):
         return path, _not_one_of(problem)
     if kind in _BOUNDS:

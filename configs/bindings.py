@@ -1,0 +1,118 @@
+"""The devices of a site file: which profile, where on the wire, which assets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from configs.asset_list import named_assets
+from configs.problems import nearest
+from configs.profiles import load_profile, profile_ids
+from configs.schema import DeviceModel, SiteFile
+from configs.site_checks import Problem
+from configs.yaml_lines import KeyPath, YamlFile
+from station.assets import Connector
+from station.profile import DeviceBinding, Profile, Protocol
+from station.quantities import power_kw_of
+
+
+def device_problems(model: SiteFile) -> Iterator[Problem]:
+    """Yield what is wrong between devices and assets; a site without devices is for the twin only."""
+    if not model.devices:
+        return
+    kinds = {asset.asset_id: asset.kind for asset in named_assets(model.assets)}
+    device_of: dict[str, str] = {}
+    seen: set[str] = set()
+    for index, device in enumerate(model.devices):
+        if device.id in seen:
+            yield ("devices", index, "id"), f"'{device.id}' is the id of another device already"
+        seen.add(device.id)
+        yield from _own_problems(model, device, index)
+        for place, asset_id in enumerate(device.assets):
+            path: KeyPath = ("devices", index, "assets", place)
+            yield from _asset_problems(path, asset_id, kinds)
+            if asset_id in device_of:
+                yield path, f"'{asset_id}' is served by device '{device_of[asset_id]}' already"
+            device_of[asset_id] = device.id
+    for asset in named_assets(model.assets):
+        if asset.kind != "base_load" and asset.asset_id not in device_of:
+            yield asset.path, f"no device serves '{asset.asset_id}'"
+
+
+def bindings_of(
+    source: YamlFile, model: SiteFile, connectors: tuple[Connector, ...]
+) -> tuple[DeviceBinding, ...]:
+    """Return the devices with their profiles read; raise ``ConfigError`` for a profile that does not fit."""
+    kinds = {asset.asset_id: asset.kind for asset in named_assets(model.assets)}
+    by_id = {connector.asset_id: connector for connector in connectors}
+    return tuple(
+        _binding(_fitting_profile(source, index, device, kinds), device, by_id)
+        for index, device in enumerate(model.devices)
+    )
+
+
+def kw_per_a(connector: Connector) -> float:
+    """Return the power of one ampere on each of a connector's phases."""
+    return power_kw_of(1.0, len(connector.phases), connector.voltage_v)
+
+
+def _own_problems(model: SiteFile, device: DeviceModel, index: int) -> Iterator[Problem]:
+    if device.poll_s >= model.control.stale_s:
+        yield (
+            ("devices", index, "poll_s"),
+            f"must be below control.stale_s {model.control.stale_s:g} s, or no value would be believed",
+        )
+
+
+def _asset_problems(path: KeyPath, asset_id: str, kinds: dict[str, str]) -> Iterator[Problem]:
+    if asset_id not in kinds:
+        yield path, f"unknown asset '{asset_id}'; {nearest(asset_id, list(kinds))}"
+    elif kinds[asset_id] == "base_load":
+        yield path, "the base load has no device; it is what the grid meter sees beyond the metered assets"
+
+
+def _fitting_profile(source: YamlFile, index: int, device: DeviceModel, kinds: dict[str, str]) -> Profile:
+    profile = _profile(source, ("devices", index, "profile"), device.profile)
+    for place, asset_id in enumerate(device.assets):
+        if kinds[asset_id] != profile.kind:
+            raise source.error(
+                ("devices", index, "assets", place),
+                f"'{asset_id}' is a {kinds[asset_id]}, but profile {profile.profile_id} serves a {profile.kind}",
+            )
+    if len(device.assets) > 1 and not _serves_several(profile):
+        raise source.error(
+            ("devices", index, "assets"),
+            f"profile {profile.profile_id} serves one asset, not {len(device.assets)}",
+        )
+    return profile
+
+
+def _profile(source: YamlFile, path: KeyPath, name: str) -> Profile:
+    """Return a profile by id, or from a file beside the site file."""
+    if name.endswith((".yaml", ".yml")):
+        file = source.file.parent / name
+        if not file.is_file():
+            raise source.error(path, f"no such file: {file}")
+        return load_profile(Path(file))
+    if name not in profile_ids():
+        raise source.error(path, f"unknown profile '{name}'; {nearest(name, list(profile_ids()))}")
+    return load_profile(name)
+
+
+def _serves_several(profile: Profile) -> bool:
+    if profile.protocol is Protocol.MODBUS_TCP:
+        return profile.unit_stride > 0
+    return any("{connector}" in point.node for point in profile.points.values())
+
+
+def _binding(profile: Profile, device: DeviceModel, connectors: dict[str, Connector]) -> DeviceBinding:
+    return DeviceBinding(
+        device_id=device.id,
+        profile=profile,
+        host=device.host,
+        port=device.port,
+        unit=device.unit,
+        asset_ids=device.assets,
+        poll_s=device.poll_s,
+        kw_per_a={
+            asset_id: kw_per_a(connectors[asset_id]) for asset_id in device.assets if asset_id in connectors
+        },
+    )
