@@ -1,0 +1,1 @@
+"""The control function (pure) and the shell that runs it."""

@@ -1,0 +1,100 @@
+"""The battery's part of this second: the plan's power, plus what holds the billed mean and the hard limit. Pure.
+
+Feed-forward: the base load is known (aligned in time), so the battery is told what is missing and no loop is closed
+over the lagging meter. Support rises at once and falls slowly, with a dead band, so that an error of the lag does not
+make it hunt (the design's section 4.6; invariant I11).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller.follow import Wanted
+from station.assets import Battery
+from station.limits import Interval
+from station.topology import Site
+
+RELEASE_KW_PER_S = 1.0
+"""Support is given back so slowly; a lag that is believed too long then does no harm."""
+
+DEAD_BAND_KW = 0.5
+"""A change of support smaller than this is not worth a write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """What flows or is expected to flow beside the battery: kW, load convention."""
+
+    base_kw: float
+    pv_kw: float
+    charging_kw: float
+
+    @property
+    def net_kw(self) -> float:
+        """Return what the meter would see without the batteries."""
+        return self.base_kw + self.pv_kw + self.charging_kw
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Battery powers in kW by id, the support in them, and the import in kW that they can't hold below the cap."""
+
+    batteries_kw: Mapping[str, float]
+    support_kw: float
+    excess_kw: float
+
+
+def dispatch(
+    site: Site,
+    wanted: Wanted,
+    flows: Flows,
+    intervals: Mapping[str, Interval],
+    *,
+    cap_kw: float,
+    old_support_kw: float,
+    dt_s: float,
+) -> Dispatch:
+    """Return the batteries' powers so that ``net + batteries <= cap_kw`` as far as they can.
+
+    ``intervals`` is what each battery may do; ``dt_s`` the time since the last cycle.
+    """
+    target_kw = sum(wanted.powers_kw[battery.asset_id] for battery in site.batteries)
+    if wanted.follows_rules:
+        target_kw = -flows.net_kw
+    else:
+        target_kw = _no_needless_flow(target_kw, flows.net_kw, wanted.planned_grid_kw)
+    support_kw = _support(flows.net_kw + target_kw - cap_kw, old_support_kw, dt_s)
+    batteries_kw = _split(site.batteries, target_kw - support_kw, intervals)
+    reached_kw = sum(batteries_kw.values())
+    return Dispatch(batteries_kw, support_kw, max(flows.net_kw + reached_kw - cap_kw, 0.0))
+
+
+def _no_needless_flow(target_kw: float, net_kw: float, planned_grid_kw: float | None) -> float:
+    """Return the target without discharging into the grid and without giving away sun, unless the plan means to."""
+    floor_kw = min(planned_grid_kw or 0.0, 0.0)
+    if net_kw + target_kw >= floor_kw:
+        return target_kw
+    return floor_kw - net_kw
+
+
+def _support(needed_kw: float, old_kw: float, dt_s: float) -> float:
+    needed_kw = max(needed_kw, 0.0)
+    if needed_kw >= old_kw:
+        return needed_kw if needed_kw - old_kw > DEAD_BAND_KW or old_kw == 0.0 else max(needed_kw, old_kw)
+    return max(needed_kw, old_kw - RELEASE_KW_PER_S * dt_s)
+
+
+def _split(
+    batteries: tuple[Battery, ...], total_kw: float, intervals: Mapping[str, Interval]
+) -> dict[str, float]:
+    """Share a total in proportion to what each battery can still do in its direction."""
+    shares_kw = {
+        battery.asset_id: intervals[battery.asset_id].max_kw if total_kw > 0 else -intervals[battery.asset_id].min_kw
+        for battery in batteries
+    }
+    capability_kw = sum(max(share_kw, 0.0) for share_kw in shares_kw.values())
+    if capability_kw <= 0.0:
+        return dict.fromkeys(shares_kw, 0.0)
+    return {
+        asset_id: intervals[asset_id].clamp(total_kw * max(share_kw, 0.0) / capability_kw)
+        for asset_id, share_kw in shares_kw.items()
+    }

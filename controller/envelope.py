@@ -1,0 +1,197 @@
+"""The books: how much of every limit is taken at the worst case, and how much room is left. Pure.
+
+For every constraint of the limit tree two sums are kept, in either direction:
+
+* *standing*: what can flow now. Assets that work against the direction (PV and a discharging battery against import)
+  are credited with what they are measured to give.
+* *loss*: what could flow if that support failed. It may use the short-time overload, provided that loads can be shed
+  within its duration; else it must stay within the continuous bound too.
+
+A device in local mode stands at what is measured, and at its rating in the loss sum: a person may do anything there.
+"""
+
+from collections.abc import Mapping
+
+from controller.judge import Seen
+from station.assets import Battery, Connector, Controllable, PvPlant
+from station.limits import Direction, Interval, LimitClass
+from station.request import RequestKind
+from station.measurement import Snapshot
+from station.topology import Constraint, Site
+
+REACTION_S = 12.0
+"""The slowest shedding: an AC car may take 5 s to see a new pilot and 6 s to follow it."""
+
+TOLERANCE = 1e-6
+"""Room smaller than this, in kW or A, is none."""
+
+
+def shed_s(site: Site) -> float:
+    """Return the longest time in seconds until lost support is made good: a lease of the slowest device runs out."""
+    leases_s = [asset.lease_s for asset in site.controllables]
+    return max(leases_s, default=0.0) + site.control.stale_s + REACTION_S
+
+
+def constraints_in_force(site: Site, snapshot: Snapshot) -> tuple[Constraint, ...]:
+    """Return the tree's constraints and those of the grid operator's requests that have not expired.
+
+    An operator's limit may be passed, for as long as shedding takes, up to what the equipment carries continuously.
+    """
+    extra = []
+    for request in snapshot.requests:
+        if request.kind is RequestKind.MANUAL or request.expires_at <= snapshot.taken.at:
+            continue
+        is_import = request.kind is RequestKind.OPERATOR_IMPORT_LIMIT
+        direction = Direction.IMPORT if is_import else Direction.EXPORT
+        bound_kw = max(request.interval.max_kw, 0.0)
+        extra.append(
+            Constraint(
+                f"{request.owner} {direction} kW",
+                LimitClass.OPERATOR,
+                direction,
+                {asset.asset_id: 1.0 for asset in site.controllables},
+                1.0,
+                bound_kw,
+                max(bound_kw, site.continuous_kw(direction)),
+                float("inf"),
+            )
+        )
+    return (*site.constraints, *extra)
+
+
+class Books:
+    """What every constraint already carries; mutable only within one cycle.
+
+    ``live`` is the range that each device may be using now (None: surely at its fallback). ``base_kw`` is the base
+    load; its declared growth is added against import and taken off against export.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        constraints: tuple[Constraint, ...],
+        seen: Seen,
+        base_kw: float,
+        live: Mapping[str, Interval | None],
+    ) -> None:
+        self.site = site
+        self.constraints = constraints
+        self.seen = seen
+        self.live = dict(live)
+        limit_s = shed_s(site)
+        self._bound = [constraint.bound for constraint in constraints]
+        self._loss_bound = [
+            constraint.short_time_bound if constraint.short_time_s >= limit_s else constraint.bound
+            for constraint in constraints
+        ]
+        self._standing: list[float] = []
+        self._loss: list[float] = []
+        for constraint in constraints:
+            base = constraint.base_weight * _base_worst_kw(site, base_kw, constraint.direction)
+            self._standing.append(base)
+            self._loss.append(base)
+        self._touching: dict[str, list[tuple[int, float, bool]]] = {
+            asset.asset_id: [
+                (index, constraint.weights[asset.asset_id], constraint.direction is Direction.IMPORT)
+                for index, constraint in enumerate(constraints)
+                if asset.asset_id in constraint.weights
+            ]
+            for asset in site.controllables
+        }
+        for asset in site.controllables:
+            self._add(asset, self.live[asset.asset_id], 1.0)
+
+    def book(self, asset: Controllable, live: Interval | None) -> None:
+        """Replace what an asset may be using."""
+        self._add(asset, self.live[asset.asset_id], -1.0)
+        self.live[asset.asset_id] = live
+        self._add(asset, live, 1.0)
+
+    def fits(self, asset: Controllable, live: Interval | None) -> bool:
+        """Return whether ``live`` takes no constraint of this asset further beyond its bounds than it is."""
+        before = self._costs(asset, self.live[asset.asset_id])
+        after = self._costs(asset, live)
+        for index, weight, is_import in self._touching[asset.asset_id]:
+            side = 0 if is_import else 2
+            rise = weight * (after[side] - before[side])
+            if rise > TOLERANCE and self._standing[index] + rise > self._bound[index] + TOLERANCE:
+                return False
+            rise = weight * (after[side + 1] - before[side + 1])
+            if rise > TOLERANCE and self._loss[index] + rise > self._loss_bound[index] + TOLERANCE:
+                return False
+        return True
+
+    def room_kw(self, asset: Controllable, direction: Direction) -> float:
+        """Return by how much the booking of an asset may rise in a direction; negative where a bound is passed."""
+        room = float("inf")
+        for index, weight, is_import in self._touching[asset.asset_id]:
+            if is_import is (direction is Direction.IMPORT):
+                room = min(
+                    room,
+                    (self._bound[index] - self._standing[index]) / weight,
+                    (self._loss_bound[index] - self._loss[index]) / weight,
+                )
+        return room
+
+    def overrun_kw(self, asset: Controllable, direction: Direction) -> float:
+        """Return how much this asset must give up for its constraints to hold, 0 where they hold."""
+        return max(-self.room_kw(asset, direction), 0.0)
+
+    def broken(self) -> tuple[str, ...]:
+        """Return the names of the constraints that do not hold."""
+        return tuple(
+            constraint.name
+            for index, constraint in enumerate(self.constraints)
+            if self._standing[index] > self._bound[index] + 10 * TOLERANCE
+            or self._loss[index] > self._loss_bound[index] + 10 * TOLERANCE
+        )
+
+    def _add(self, asset: Controllable, live: Interval | None, sign: float) -> None:
+        costs = self._costs(asset, live)
+        for index, weight, is_import in self._touching[asset.asset_id]:
+            side = 0 if is_import else 2
+            self._standing[index] += sign * weight * costs[side]
+            self._loss[index] += sign * weight * costs[side + 1]
+
+    def _costs(self, asset: Controllable, live: Interval | None) -> tuple[float, float, float, float]:
+        """Return what an asset books in kW: import standing, import loss, export standing, export loss."""
+        reading = self.seen.reading(asset.asset_id)
+        measured_kw = None if reading is None else reading.power_kw
+        if reading is not None and reading.is_local:
+            rating = asset.nameplate
+            return reading.power_kw, max(rating.max_kw, 0.0), -reading.power_kw, max(-rating.min_kw, 0.0)
+        worst = asset.fallback if live is None else live.hull(asset.fallback)
+        import_loss, export_loss = max(worst.max_kw, 0.0), max(-worst.min_kw, 0.0)
+        if measured_kw is None or live is None:
+            return import_loss, import_loss, export_loss, export_loss
+        import_standing, export_standing = import_loss, export_loss
+        match asset:
+            case Battery():
+                if live.max_kw < 0.0:
+                    import_standing = min(0.0, max(measured_kw, live.max_kw))
+                if live.min_kw > 0.0:
+                    export_standing = -max(0.0, min(measured_kw, live.min_kw))
+            case PvPlant():
+                import_standing = min(0.0, max(measured_kw, asset.nameplate.min_kw))
+            case Connector():
+                export_standing = -max(0.0, min(measured_kw, live.max_kw))
+        return import_standing, import_loss, export_standing, export_loss
+
+
+def _base_worst_kw(site: Site, base_kw: float, direction: Direction) -> float:
+    """Return the base load's part in a direction: grown against import, shrunk (never below declared) against export."""
+    base_load = site.base_load
+    if direction is Direction.IMPORT:
+        return max(min(base_kw + base_load.growth_kw, base_load.max_kw), base_kw)
+    return -max(base_kw - base_load.growth_kw, base_load.min_kw)
+
+
+def settled(books: Books, assets: Mapping[str, Interval]) -> Books:
+    """Return books in which every asset does exactly what is given, as after all writes are confirmed."""
+    fresh = object.__new__(Books)
+    fresh.__dict__.update(books.__dict__)
+    fresh.live = dict(books.live)
+    fresh._standing, fresh._loss = list(books._standing), list(books._loss)
+    for asset in fresh.site.controllables:
+        fresh.book(asset, assets[asset.asset_id])
+    return fresh

@@ -1,0 +1,83 @@
+"""Who is plugged in, from what the chargers say. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from controller.judge import Seen
+from station.clock import Instant
+from station.decision import ConnectorMemory, ControlState
+from station.measurement import ConnectorReading
+from station.session import PastSession, Session
+from station.topology import Site
+
+SATISFIED_AFTER_S = 60.0
+"""A car that draws nothing for so long although power is offered wants none."""
+
+DRAWS_KW = 0.1
+"""Less than this is the charger's own consumption and not a charging car."""
+
+
+def track(site: Site, state: ControlState, seen: Seen, now: Instant) -> dict[str, Session]:
+    """Return the session of each occupied connector. A connector that can't be read keeps its session."""
+    sessions: dict[str, Session] = {}
+    for connector in site.connectors:
+        connector_id = connector.asset_id
+        old = state.sessions.get(connector_id)
+        reading = seen.connectors.get(connector_id)
+        if reading is None:
+            if old is not None:
+                sessions[connector_id] = old
+        elif reading.is_occupied:
+            memory = state.connectors.get(connector_id, ConnectorMemory())
+            sessions[connector_id] = _update(connector_id, old, reading, memory, site, now)
+    return sessions
+
+
+def ended(old: Mapping[str, Session], new: Mapping[str, Session], now: Instant) -> tuple[PastSession, ...]:
+    """Return the sessions of ``old`` that are over, for the history."""
+    return tuple(
+        PastSession(
+            session.session_id,
+            connector_id,
+            session.plugged_in_at,
+            now.at,
+            session.delivered_kwh,
+            session.requested_kwh,
+            session.estimated_unplug_at,
+        )
+        for connector_id, session in old.items()
+        if connector_id not in new or new[connector_id].session_id != session.session_id
+    )
+
+
+def _update(
+    connector_id: str,
+    old: Session | None,
+    reading: ConnectorReading,
+    memory: ConnectorMemory,
+    site: Site,
+    now: Instant,
+) -> Session:
+    session_id = reading.session_id or (old.session_id if old else f"{connector_id}@{now.at:%Y%m%dT%H%M%S}")
+    if old is None or old.session_id != session_id:
+        old = Session(session_id, connector_id, now.at, 0.0, None, None, None)
+    return replace(
+        old,
+        delivered_kwh=reading.session_kwh,
+        requested_kwh=reading.requested_kwh,
+        estimated_unplug_at=reading.estimated_unplug_at,
+        known_kwh=reading.known_kwh,
+        soc=reading.soc,
+        capacity_kwh=reading.capacity_kwh,
+        is_satisfied=_is_satisfied(old, reading, memory, site, now),
+    )
+
+
+def _is_satisfied(
+    old: Session, reading: ConnectorReading, memory: ConnectorMemory, site: Site, now: Instant
+) -> bool:
+    if reading.power_kw > DRAWS_KW:
+        return False
+    if memory.idle_since_s is None:
+        return old.is_satisfied
+    return old.is_satisfied or now.mono_s - memory.idle_since_s >= max(SATISFIED_AFTER_S, site.control.cycle_s)

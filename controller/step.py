@@ -1,0 +1,288 @@
+"""The control function. ``step`` is pure, total and deterministic; every rung (live, rig, twin, test) runs this one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller import balance, demand, rules
+from controller.allocate import Fleet, allocate, remember
+from controller.dispatch import Dispatch, Flows, dispatch
+from controller.envelope import Books, constraints_in_force, settled
+from controller.follow import Wanted, expected_draw_kw, follow, laxity_s
+from controller.judge import Seen, judge
+from controller.leases import grant_interval, lease_s, live_interval, settle, with_grant
+from controller.replan import replan_cause
+from controller.safety import Guarded, Proposal, guard
+from controller.sessions import DRAWS_KW, track
+from station.assets import Controllable, PvPlant
+from station.clock import Instant
+from station.decision import (
+    Balance,
+    ConnectorMemory,
+    ControlState,
+    Decision,
+    DemandWindow,
+    Grant,
+    Reason,
+    Setpoint,
+    Withheld,
+)
+from station.limits import Direction, Interval
+from station.measurement import BatteryReading, Snapshot
+from station.plan import Plan
+from station.session import Session
+from station.topology import Site
+
+
+@dataclass(frozen=True, slots=True)
+class _Cycle:
+    """What the parts of one cycle share."""
+
+    site: Site
+    state: ControlState
+    snapshot: Snapshot
+    seen: Seen
+    now: Instant
+    dt_s: float
+    grants: Mapping[str, tuple[Grant, ...]]
+    intervals: Mapping[str, Interval]
+    sessions: Mapping[str, Session]
+    last_kw: Mapping[str, float]
+
+
+def start(now: Instant, remembered: ControlState | None = None) -> ControlState:
+    """Return the state of a process that starts now; ``remembered`` is what the store kept of the former one.
+
+    Everything on the monotonic clock begins anew; the demand window, sessions and lag go on.
+    """
+    if remembered is None:
+        return ControlState(started_s=now.mono_s)
+    return ControlState(
+        started_s=now.mono_s,
+        sessions=remembered.sessions,
+        window=remembered.window,
+        lag_s=remembered.lag_s,
+        grants=remembered.grants,
+    )
+
+
+def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None, now: Instant) -> Decision:
+    """Return what to command in this cycle, and all that the next one must remember.
+
+    Nothing is read or written and no input changes. Exactly one entry per controllable asset comes back, always.
+    """
+    seen = judge(site, snapshot, now)
+    dt_s = min(now.mono_s - state.samples[-1].mono_s, 2.0 * site.control.cycle_s) if state.samples else site.control.cycle_s
+    intervals, reasons = rules.envelope(rules.View(site, state, snapshot, seen, now))
+    cycle = _Cycle(
+        site=site,
+        state=state,
+        snapshot=snapshot,
+        seen=seen,
+        now=now,
+        dt_s=max(dt_s, 0.0),
+        grants=settle(site, state, snapshot, seen, now),
+        intervals=intervals,
+        sessions=track(site, state, seen, now),
+        last_kw={asset.asset_id: _last_kw(asset, state, seen) for asset in site.controllables},
+    )
+    samples = balance.sample(site, state, seen, now)
+    lag_s = balance.estimate_lag(site, state, samples)
+    base = balance.estimate_base(site, samples, lag_s)
+    flows = _flows(cycle, base.base_kw)
+    window = demand.advance(site, state, _grid_kw(cycle, flows), now)
+    wanted = follow(site, plan, cycle.sessions, window.month_peak_kw, now)
+    cap_kw = _cap_kw(cycle, wanted, window)
+    books = _books(cycle, base.base_kw)
+    sent, guarded, why = _choose(cycle, wanted, flows, books, cap_kw)
+    setpoints, grants = _issue(cycle, guarded)
+    cause = replan_cause(site, state, cycle.sessions, plan, now)
+    facts = Balance(
+        grid_kw=samples[-1].grid_kw,
+        base_kw=base.base_kw,
+        base_is_worst_case=base.is_worst_case,
+        pv_kw=flows.pv_kw,
+        battery_kw=sum(reading.power_kw for reading in seen.batteries.values()),
+        charging_kw=sum(reading.power_kw for reading in seen.connectors.values()),
+        lag_s=lag_s,
+        allowed_kw=cap_kw,
+    )
+    new_state = ControlState(
+        started_s=state.started_s,
+        cycles=state.cycles + 1,
+        setpoints_kw=_commanded(cycle, setpoints),
+        grants=grants,
+        sessions=cycle.sessions,
+        connectors=_memories(cycle, setpoints),
+        last_good_s={**state.last_good_s, **_good(seen, now)},
+        last_limits={**state.last_limits, **_battery_limits(seen)},
+        samples=samples,
+        lag_s=lag_s,
+        support_kw=sent.support_kw,
+        window=window,
+        planned_s=state.planned_s if cause is None else now.mono_s,
+        alarms=_alarms(cycle, guarded),
+        last=facts,
+    )
+    return Decision(setpoints, new_state, facts, (*wanted.reasons, *reasons, *why, *guarded.reasons), cause)
+
+
+def _flows(cycle: _Cycle, base_kw: float) -> Flows:
+    pv_kw = sum(reading.power_kw for reading in cycle.seen.pv_plants.values())
+    charging_kw = sum(
+        connector.fallback_kw if reading is None else max(reading.power_kw, 0.0)
+        for connector in cycle.site.connectors
+        for reading in (cycle.seen.connectors.get(connector.asset_id),)
+    )
+    return Flows(base_kw, pv_kw, charging_kw)
+
+
+def _grid_kw(cycle: _Cycle, flows: Flows) -> float:
+    """Return what flows at the meter now, from the aligned base load and what the assets do."""
+    battery_kw = sum(reading.power_kw for reading in cycle.seen.batteries.values())
+    return flows.net_kw + battery_kw
+
+
+def _cap_kw(cycle: _Cycle, wanted: Wanted, window: DemandWindow) -> float:
+    """Return the import to hold now: the demand window's, at most the hard limit less the base load's growth."""
+    site = cycle.site
+    hard_kw = min(
+        (
+            constraint.bound
+            for constraint in constraints_in_force(site, cycle.snapshot)
+            if constraint.direction is Direction.IMPORT and constraint.base_weight == 1.0
+        ),
+        default=float("inf"),
+    )
+    allowed_kw = float("inf") if wanted.follows_rules else demand.allowed_kw(site, window, wanted.peak_kw)
+    return min(hard_kw - site.base_load.growth_kw, allowed_kw)
+
+
+def _books(cycle: _Cycle, base_kw: float) -> Books:
+    live = {
+        asset.asset_id: live_interval(asset, cycle.grants[asset.asset_id], cycle.snapshot.unarmed)
+        for asset in cycle.site.controllables
+    }
+    return Books(cycle.site, constraints_in_force(cycle.site, cycle.snapshot), cycle.seen, base_kw, live)
+
+
+def _choose(
+    cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: float
+) -> tuple[Dispatch, Guarded, list[Reason]]:
+    """Battery first, cars in what is left, and the gate over both."""
+    site = cycle.site
+    expected_kw = sum(
+        expected_draw_kw(c, cycle.intervals[c.asset_id].clamp(wanted.powers_kw[c.asset_id]), cycle.last_kw[c.asset_id], cycle.seen)
+        for c in site.connectors
+    )
+    sent = dispatch(
+        site,
+        wanted,
+        Flows(flows.base_kw, flows.pv_kw, expected_kw),
+        cycle.intervals,
+        cap_kw=cap_kw,
+        old_support_kw=cycle.state.support_kw,
+        dt_s=cycle.dt_s,
+    )
+    order = sorted(site.connectors, key=lambda c: (laxity_s(cycle.sessions.get(c.asset_id), c, cycle.now), c.asset_id))
+    fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors)
+    offers_kw, reasons = allocate(site, fleet, _before_cars(cycle, books, sent), sent.excess_kw, cycle.now)
+    proposal = Proposal(
+        powers_kw={**wanted.powers_kw, **sent.batteries_kw, **offers_kw},
+        last_kw=cycle.last_kw,
+        intervals=cycle.intervals,
+        order=(*site.pv_plants, *order, *site.batteries),
+        dt_s=cycle.dt_s,
+    )
+    return sent, guard(site, books, proposal), reasons
+
+
+def _before_cars(cycle: _Cycle, books: Books, sent: Dispatch) -> Books:
+    """Return the books with the battery as dispatched (charging left out: cars come first) and no car granted."""
+    live: dict[str, Interval] = {}
+    for asset in cycle.site.controllables:
+        if isinstance(asset, PvPlant):
+            live[asset.asset_id] = grant_interval(asset, asset.nameplate.min_kw)
+        else:
+            live[asset.asset_id] = grant_interval(asset, min(sent.batteries_kw.get(asset.asset_id, 0.0), 0.0))
+    return settled(books, live)
+
+
+def _issue(
+    cycle: _Cycle, guarded: Guarded
+) -> tuple[dict[str, Setpoint | Withheld], dict[str, tuple[Grant, ...]]]:
+    """Return a setpoint with its lease for each asset, or why nothing is written, and the grants then in force."""
+    control = cycle.site.control
+    local = set(rules.local_assets(cycle.seen, cycle.site))
+    setpoints: dict[str, Setpoint | Withheld] = {}
+    grants = dict(cycle.grants)
+    for asset in cycle.site.controllables:
+        asset_id = asset.asset_id
+        if cycle.state.cycles < control.restart_shadow_cycles:
+            setpoints[asset_id] = Withheld("just started: watching")
+        elif asset_id in local:
+            setpoints[asset_id] = Withheld("local mode")
+        else:
+            power_kw = guarded.setpoints_kw[asset_id]
+            old = live_interval(asset, cycle.grants[asset_id], cycle.snapshot.unarmed) or asset.fallback
+            new = grant_interval(asset, power_kw)
+            makes_room = new.max_kw < old.max_kw or new.min_kw > old.min_kw
+            setpoints[asset_id] = Setpoint(power_kw, lease_s(asset, control), makes_room)
+            grants[asset_id] = with_grant(asset, cycle.grants[asset_id], power_kw, control, cycle.now)
+    return setpoints, grants
+
+
+def _last_kw(asset: Controllable, state: ControlState, seen: Seen) -> float:
+    """Return the power to ramp from: what was commanded, else (after a start) what is measured."""
+    commanded_kw = state.setpoints_kw.get(asset.asset_id)
+    if commanded_kw is not None:
+        return commanded_kw
+    reading = seen.reading(asset.asset_id)
+    if reading is None:
+        return asset.nameplate.min_kw if isinstance(asset, PvPlant) else 0.0
+    if isinstance(asset, PvPlant):
+        return asset.nameplate.min_kw if reading.setpoint_kw is None else asset.nameplate.clamp(reading.setpoint_kw)
+    return asset.nameplate.clamp(reading.power_kw)
+
+
+def _commanded(cycle: _Cycle, setpoints: Mapping[str, Setpoint | Withheld]) -> dict[str, float]:
+    """Return the powers to ramp from in the next cycle; an asset that nothing was written to is forgotten."""
+    return {asset_id: entry.power_kw for asset_id, entry in setpoints.items() if isinstance(entry, Setpoint)}
+
+
+def _memories(cycle: _Cycle, setpoints: Mapping[str, Setpoint | Withheld]) -> dict[str, ConnectorMemory]:
+    memories = {}
+    for connector in cycle.site.connectors:
+        connector_id = connector.asset_id
+        old, session = cycle.state.sessions.get(connector_id), cycle.sessions.get(connector_id)
+        reading = cycle.seen.connectors.get(connector_id)
+        entry = setpoints[connector_id]
+        memories[connector_id] = remember(
+            connector,
+            cycle.state.connectors.get(connector_id, ConnectorMemory()),
+            old_kw=cycle.last_kw[connector_id],
+            new_kw=entry.power_kw if isinstance(entry, Setpoint) else cycle.last_kw[connector_id],
+            is_new_car=session is not None and (old is None or old.session_id != session.session_id),
+            draws=reading is None or reading.power_kw > DRAWS_KW,
+            now=cycle.now,
+        )
+    return memories
+
+
+def _good(seen: Seen, now: Instant) -> dict[str, float]:
+    return dict.fromkeys((*seen.batteries, *seen.pv_plants, *seen.connectors), now.mono_s)
+
+
+def _battery_limits(seen: Seen) -> dict[str, Interval]:
+    return {asset_id: _limits_of(reading) for asset_id, reading in seen.batteries.items()}
+
+
+def _limits_of(reading: BatteryReading) -> Interval:
+    return Interval(-reading.max_discharge_kw, reading.max_charge_kw)
+
+
+def _alarms(cycle: _Cycle, guarded: Guarded) -> frozenset[str]:
+    lost = {f"{asset_id}: {reading.cause}" for asset_id, reading in cycle.seen.lost.items()}
+    infeasible = {f"infeasible: {name}" for name in guarded.broken}
+    unarmed = {f"{asset_id}: no device timer, booked at its rating" for asset_id in cycle.snapshot.unarmed}
+    local = {f"{asset_id}: local mode" for asset_id in rules.local_assets(cycle.seen, cycle.site)}
+    return frozenset(lost | infeasible | unarmed | local | set(cycle.site.fallback_problems))

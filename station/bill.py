@@ -1,0 +1,53 @@
+"""What a run cost, from billed means alone, so that anybody can recompute it.
+
+Rules (the design's section 9): demand is billed once per calendar month on the highest mean, times days run / days of
+the month; a full month counts whole.
+"""
+
+from calendar import monthrange
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from station.tariff import Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Money in the tariff's currency; ``peak_kw`` is the highest billed mean import of the whole run."""
+
+    energy_cost: float
+    demand_cost: float
+    peak_kw: float
+
+    @property
+    def total_cost(self) -> float:
+        """Return energy and demand together."""
+        return self.energy_cost + self.demand_cost
+
+
+def bill(tariff: Tariff, starts: Sequence[datetime], grid_kw: Sequence[float]) -> Bill:
+    """Return the bill of consecutive means over the tariff's demand window.
+
+    ``starts[i]`` is the start of the window with mean ``grid_kw[i]``; import is positive.
+    """
+    hours = tariff.demand.window_s / 3600.0
+    energy_cost = 0.0
+    peaks_kw: dict[tuple[int, int], float] = {}
+    windows: dict[tuple[int, int], int] = {}
+    for start_at, mean_kw in zip(starts, grid_kw, strict=True):
+        price = tariff.price_per_kwh(start_at) if mean_kw > 0 else tariff.export_price_per_kwh
+        energy_cost += price * mean_kw * hours
+        month = tariff.billing_month(start_at)
+        peaks_kw[month] = max(peaks_kw.get(month, 0.0), mean_kw)
+        windows[month] = windows.get(month, 0) + 1
+    demand_cost = sum(
+        peak_kw * tariff.demand.price_per_kw * month_share(month, windows[month] * hours / 24.0)
+        for month, peak_kw in peaks_kw.items()
+    )
+    return Bill(energy_cost, demand_cost, max(peaks_kw.values(), default=0.0))
+
+
+def month_share(month: tuple[int, int], days: float) -> float:
+    """Return the share of a month's demand charge that ``days`` of it carry; at most 1."""
+    return min(1.0, days / monthrange(*month)[1])
