@@ -1,0 +1,344 @@
+"""The planning model: from a ``Problem`` to a matrix, and from its solution to powers.
+
+Money is in the tariff's currency, energy in kWh, powers in kW on the AC side. Everything that physics does not set is
+soft and priced, so the model always has a solution. The prices, ranked:
+
+* ``OVER_LIMIT`` per kWh beyond a limit of the tree, ``SOC_OUTSIDE`` per kWh and hour outside the SoC window;
+* the site's shortfall price times the probability of the need, per kWh that a driver misses;
+* the tariff: energy, demand, the battery's wear, and the value of what is left in it;
+* ``RESTLESS`` per kWh for leaving the last published plan, ``LATER`` per kWh and hour to break ties.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from optimizer.matrix import Builder, Floats, Ints, Matrix
+from optimizer.problem import Car, Problem, Scenario
+from station.assets import Battery
+from station.limits import Direction
+from station.topology import Constraint
+
+OVER_LIMIT = 100.0
+SOC_OUTSIDE = 10.0
+RESTLESS = 0.01
+RESTLESS_STEPS = 2
+LATER = 1e-4
+PRIOR_SHARE = 0.05
+"""Below the peak that the month will have anyway, one more kW costs this share of the demand price."""
+LEAST_STAY = 0.05
+"""A car is not planned for in steps in which it is there with less than this probability."""
+SHARED_STEPS = 1
+"""Scenarios agree on what is done in the first steps: one decision for an unknown future."""
+
+
+@dataclass(frozen=True)
+class Flows:
+    """The column numbers of one scenario. ``cars`` is by session id and holds columns for steps 0 to its length."""
+
+    charge: Mapping[str, Ints]
+    discharge: Mapping[str, Ints]
+    stored: Mapping[str, Ints]
+    curtailed: Ints
+    cars: Mapping[str, Ints]
+    imported: Ints
+    exported: Ints
+
+
+@dataclass(frozen=True)
+class Model:
+    """The matrix and where to find things in it; ``switched`` are the on/off columns by session id."""
+
+    problem: Problem
+    matrix: Matrix
+    flows: tuple[Flows, ...]
+    switched: Mapping[str, Ints] = field(default_factory=dict)
+
+
+def build(problem: Problem, integer_steps: int = 0) -> Model:
+    """Return the model; with ``integer_steps`` plugged cars get 0 or at least their minimum in the first steps."""
+    builder = Builder()
+    flows: list[Flows] = []
+    for number, scenario in enumerate(problem.scenarios):
+        flows.append(_ScenarioRows(builder, problem, scenario, number, flows[0] if flows else None).build())
+    switched = {
+        car.session_id: _minimum_power(builder, car, flows[0].cars[car.session_id][:integer_steps])
+        for car in problem.cars
+        if integer_steps and car.min_kw > 0 and len(flows[0].cars[car.session_id])
+    }
+    _keep_still(builder, problem, flows[0])
+    return Model(problem, builder.finish(), tuple(flows), switched)
+
+
+def _minimum_power(builder: Builder, car: Car, columns: Ints) -> Ints:
+    """Add on/off columns: off is 0, on is at least the minimum."""
+    names = [f"on_{car.connector_id}_{step}" for step in range(len(columns))]
+    switches = builder.columns(names, upper=1.0, integer=True)
+    low = builder.rows([f"min_{name}" for name in names], lower=0.0)
+    builder.put(low, columns, 1.0)
+    builder.put(low, switches, -car.min_kw)
+    high = builder.rows([f"max_{name}" for name in names], upper=0.0)
+    builder.put(high, columns, 1.0)
+    builder.put(high, switches, -car.max_kw)
+    return switches
+
+
+def _keep_still(builder: Builder, problem: Problem, flows: Flows) -> None:
+    """Price the distance from the last published plan in the first steps."""
+    moved: dict[str, list[tuple[Ints, float]]] = {
+        name: [(flows.charge[name], 1.0), (flows.discharge[name], -1.0)] for name in flows.charge
+    }
+    moved.update({car.connector_id: [(flows.cars[car.session_id], 1.0)] for car in problem.cars})
+    for name, parts in moved.items():
+        last = problem.last_kw.get(name, ())
+        steps = min(RESTLESS_STEPS, len(last), *(len(columns) for columns, _ in parts))
+        if steps < 1:
+            continue
+        target = np.array(last[:steps])
+        names = [f"move_{name}_{step}" for step in range(steps)]
+        distance = builder.columns(names, cost=RESTLESS * problem.grid.hours[:steps])
+        for side in (1.0, -1.0):
+            rows = builder.rows(
+                [f"{text}_{'up' if side > 0 else 'down'}" for text in names], lower=-side * target
+            )
+            builder.put(rows, distance, 1.0)
+            for columns, sign in parts:
+                builder.put(rows, columns[:steps], -side * sign)
+
+
+class _ScenarioRows:
+    """Adds one scenario's columns and rows to a builder."""
+
+    def __init__(
+        self, builder: Builder, problem: Problem, scenario: Scenario, number: int, first: Flows | None
+    ) -> None:
+        self.builder, self.problem, self.scenario = builder, problem, scenario
+        self.first, self.weight, self.prefix = first, scenario.weight, f"s{number}_" if number else ""
+        self.hours = problem.grid.hours
+        self.steps = problem.grid.steps
+
+    def build(self) -> Flows:
+        """Add everything; returns where the columns are."""
+        net = self.scenario.load_kw - self.scenario.pv_kw
+        self.balance = self.builder.rows(self._names("balance", self.steps), lower=net, upper=net)
+        charge, discharge, stored = self._batteries()
+        curtailed = self._columns("curtail", self.scenario.pv_kw)
+        self.builder.put(self.balance, curtailed, -1.0)
+        flows = Flows(charge, discharge, stored, curtailed, self._cars(), *self._grid())
+        arrivals = self._arrivals()
+        for index, constraint in enumerate(self.problem.site.constraints):
+            self._limit(index, constraint, flows, arrivals)
+        self._peak(flows.imported)
+        return flows
+
+    def _names(self, what: str, count: int) -> list[str]:
+        return [f"{self.prefix}{what}_{step}" for step in range(count)]
+
+    def _columns(
+        self, what: str, upper: float | Floats, cost: float | Floats = 0.0, count: int | None = None
+    ) -> Ints:
+        """Add one column per step; the cost is weighted by the scenario's probability."""
+        count = self.steps if count is None else count
+        return self.builder.columns(
+            self._names(what, count), upper=upper, cost=np.multiply(cost, self.weight)
+        )
+
+    def _decision(
+        self, what: str, upper: float | Floats, cost: float | Floats, shared: Ints | None, count: int
+    ) -> Ints:
+        """Add the columns of something that is decided; all scenarios share those of the first steps."""
+        agreed = 0 if shared is None else min(SHARED_STEPS, count)
+        weight = np.full(count, self.weight)
+        if shared is None:
+            weight[:SHARED_STEPS] = 1.0
+        costs = np.broadcast_to(np.multiply(cost, weight), (count,))
+        limits = np.broadcast_to(np.asarray(upper, dtype=np.float64), (count,))
+        own = self.builder.columns(
+            self._names(what, count)[agreed:], upper=limits[agreed:], cost=costs[agreed:]
+        )
+        return own if shared is None else np.concatenate([shared[:agreed], own])
+
+    def _batteries(self) -> tuple[dict[str, Ints], dict[str, Ints], dict[str, Ints]]:
+        charge, discharge, stored = {}, {}, {}
+        for battery in self.problem.site.batteries:
+            name = battery.asset_id
+            off = 0.0 if name in self.problem.unavailable or name not in self.problem.start_kwh else 1.0
+            shared = (
+                (None, None) if self.first is None else (self.first.charge[name], self.first.discharge[name])
+            )
+            wear = battery.wear_price_per_kwh * self.hours + 1e-6
+            charge[name] = self._decision(
+                f"charge_{name}", battery.max_charge_kw * off, 0.0, shared[0], self.steps
+            )
+            discharge[name] = self._decision(
+                f"discharge_{name}", battery.max_discharge_kw * off, wear, shared[1], self.steps
+            )
+            self.builder.put(self.balance, charge[name], -1.0)
+            self.builder.put(self.balance, discharge[name], 1.0)
+            stored[name] = self._stored(battery, charge[name], discharge[name])
+        return charge, discharge, stored
+
+    def _stored(self, battery: Battery, charge: Ints, discharge: Ints) -> Ints:
+        """Add the SoC chain; what is left at the end is worth the mean import price, less the way out."""
+        name, start = battery.asset_id, self.problem.start_kwh.get(battery.asset_id, 0.0)
+        low, high = battery.soc_min * battery.capacity_kwh, battery.soc_max * battery.capacity_kwh
+        price = float(np.average(self.problem.import_price, weights=self.hours))
+        worth = np.full(self.steps, -LATER * 0.5) * self.hours
+        worth[-1] -= max(price, 0.0) * battery.discharge_efficiency
+        outside = start < low or start > high or name not in self.problem.start_kwh
+        stored = self._columns(f"stored_{name}", np.inf if outside else high, worth)
+        if not outside:
+            self.builder.lower[-1] = np.full(self.steps, low)
+        chain = self.builder.rows(self._names(f"soc_{name}", self.steps), lower=0.0, upper=0.0)
+        self.builder.row_lower[-1] = self.builder.row_upper[-1] = np.r_[start, np.zeros(self.steps - 1)]
+        self.builder.put(chain, stored, 1.0)
+        self.builder.put(chain[1:], stored[:-1], -1.0)
+        self.builder.put(chain, charge, -battery.charge_efficiency * self.hours)
+        self.builder.put(chain, discharge, self.hours / max(battery.discharge_efficiency, 0.01))
+        if outside and name in self.problem.start_kwh:
+            self._soft_window(name, stored, low, high)
+        return stored
+
+    def _soft_window(self, name: str, stored: Ints, low: float, high: float) -> None:
+        """Price a SoC outside its window, for a battery that begins there."""
+        slack = self._columns(f"outside_{name}", np.inf, SOC_OUTSIDE * self.hours)
+        below = self.builder.rows(self._names(f"low_{name}", self.steps), lower=low)
+        above = self.builder.rows(self._names(f"high_{name}", self.steps), upper=high)
+        for rows, side in ((below, 1.0), (above, -1.0)):
+            self.builder.put(rows, stored, 1.0)
+            self.builder.put(rows, slack, side)
+
+    def _cars(self) -> dict[str, Ints]:
+        """Add each car's power, and its need blocks with the value of serving them."""
+        found = {}
+        price = self.problem.site.planning.shortfall_price_per_kwh
+        for car in self.problem.cars:
+            absent = np.flatnonzero(car.stay_p < LEAST_STAY)
+            count = int(absent[0]) if len(absent) else self.steps
+            count = 0 if car.connector_id in self.problem.unavailable else max(1, count)
+            usual = float(np.dot(car.block_kwh, car.block_p) / sum(car.block_kwh))
+            missed = price * usual * car.efficiency * (1.0 - car.stay_p[:count])
+            later = LATER * np.maximum(self.problem.grid.middle_h[:count], 0.0)
+            shared = None if self.first is None else self.first.cars[car.session_id]
+            columns = self._decision(
+                f"car_{car.connector_id}", car.max_kw, (missed + later) * self.hours[:count], shared, count
+            )
+            found[car.session_id] = columns
+            self.builder.put(self.balance[:count], columns, -1.0)
+            need = self.builder.rows([f"{self.prefix}need_{car.connector_id}"], lower=0.0, upper=0.0)
+            self.builder.put(need, columns, car.efficiency * self.hours[:count])
+            worth = price * np.array(car.block_p)
+            served = self._columns(f"served_{car.connector_id}", np.array(car.block_kwh), -worth, len(worth))
+            self.builder.put(need, served, -1.0)
+            self.builder.offset += self.weight * float(worth @ np.array(car.block_kwh))
+        return found
+
+    def _arrivals(self) -> list[tuple[Ints, Ints, float]]:
+        """Add the expected cars; returns steps, columns and highest power of each group."""
+        found = []
+        price = self.problem.site.planning.shortfall_price_per_kwh
+        for number, group in enumerate(self.scenario.arrivals):
+            steps = np.arange(group.first, group.last + 1)
+            later = LATER * np.maximum(self.problem.grid.middle_h[steps], 0.0) * self.hours[steps]
+            columns = self._columns(f"arrival_{number}", group.max_kw, later, len(steps))
+            missing = self._columns(f"missing_{number}", group.energy_kwh, price, 1)
+            need = self.builder.rows(
+                [f"{self.prefix}expected_{number}"], lower=group.energy_kwh, upper=group.energy_kwh
+            )
+            self.builder.put(self.balance[steps], columns, -1.0)
+            self.builder.put(need, columns, self.hours[steps])
+            self.builder.put(need, missing, 1.0)
+            found.append((steps, columns, group.max_kw))
+        return found
+
+    def _grid(self) -> tuple[Ints, Ints]:
+        imported = self._columns("import", np.inf, self.problem.import_price * self.hours)
+        exported = self._columns("export", np.inf, -(self.problem.export_price - 1e-6) * self.hours)
+        self.builder.put(self.balance, imported, 1.0)
+        self.builder.put(self.balance, exported, -1.0)
+        return imported, exported
+
+    def _limit(
+        self, index: int, constraint: Constraint, flows: Flows, arrivals: list[tuple[Ints, Ints, float]]
+    ) -> None:
+        """Add one bound of the limit tree, in the steps in which it can bind at all."""
+        sign = 1.0 if constraint.direction is Direction.IMPORT else -1.0
+        known = sign * constraint.base_weight * self.scenario.load_kw
+        parts: list[tuple[Ints, Ints, float | Floats]] = []
+        most = known.copy()
+        steps = np.arange(self.steps)
+        for name, weight in constraint.weights.items():
+            if name in flows.charge:
+                battery = self.problem.site.by_id[name]
+                parts += [
+                    (steps, flows.charge[name], sign * weight),
+                    (steps, flows.discharge[name], -sign * weight),
+                ]
+                most += weight * (battery.nameplate.max_kw if sign > 0 else -battery.nameplate.min_kw)
+        share = self._pv_weight(constraint)
+        if share:
+            known = known - sign * share * self.scenario.pv_kw
+            parts.append((steps, flows.curtailed, sign * share))
+            most += 0.0 if sign > 0 else share * self.scenario.pv_kw
+        for car in self.problem.cars:
+            columns, weight = flows.cars[car.session_id], constraint.weights.get(car.connector_id, 0.0)
+            if weight and len(columns):
+                parts.append((steps[: len(columns)], columns, sign * weight))
+                most[: len(columns)] += weight * car.max_kw if sign > 0 else 0.0
+        if constraint.base_weight:
+            for group_steps, columns, max_kw in arrivals:
+                parts.append((group_steps, columns, sign))
+                most[group_steps] += max_kw if sign > 0 else 0.0
+        self._bound(index, constraint, np.flatnonzero(most > constraint.bound), known, parts)
+
+    def _pv_weight(self, constraint: Constraint) -> float:
+        """Return the weight of the whole PV power in a constraint: plants share it by their rating."""
+        rated = sum(plant.rated_kw for plant in self.problem.site.pv_plants)
+        inside = sum(
+            p.rated_kw * constraint.weights.get(p.asset_id, 0.0) for p in self.problem.site.pv_plants
+        )
+        return inside / rated if rated > 0 else 0.0
+
+    def _bound(
+        self,
+        index: int,
+        constraint: Constraint,
+        where: Ints,
+        known: Floats,
+        parts: list[tuple[Ints, Ints, float | Floats]],
+    ) -> None:
+        if not len(where):
+            return
+        names = [f"{self.prefix}limit{index}_{step}" for step in where]
+        rows = self.builder.rows(names, upper=constraint.bound - known[where])
+        price = OVER_LIMIT * self.weight / max(max(constraint.weights.values(), default=1.0), 1e-9)
+        slack = self.builder.columns([f"over_{name}" for name in names], cost=price * self.hours[where])
+        self.builder.put(rows, slack, -1.0)
+        row_of_step = np.full(self.steps, -1)
+        row_of_step[where] = rows
+        for steps, columns, weight in parts:
+            keep = row_of_step[steps] >= 0
+            self.builder.put(row_of_step[steps[keep]], columns[keep], weight)
+
+    def _peak(self, imported: Ints) -> None:
+        """Add the demand charge: each month's highest mean, cheap below what the month will have anyway."""
+        problem = self.problem
+        slot_h = problem.grid.slot_s / 3600.0
+        for month, paid_kw in enumerate(problem.paid_kw):
+            where = np.flatnonzero(problem.month_of_step == month)
+            prior_kw = max(0.0, problem.prior_kw - paid_kw)
+            low, high = (self._columns(f"peak_{part}_{month}", np.inf, 0.0, 1) for part in ("usual", "extra"))
+            self.builder.upper[-2] = np.array([prior_kw])
+            self.builder.cost[-2] = np.array([PRIOR_SHARE * problem.demand_price * self.weight])
+            self.builder.cost[-1] = np.array([problem.demand_price * self.weight])
+            share, used_kw = np.ones(len(where)), np.zeros(len(where))
+            if len(where) and where[0] == 0 and problem.window_energy_kwh:
+                share[0] = min(1.0, self.hours[0] / slot_h)
+                used_kw[0] = problem.window_energy_kwh / slot_h
+            rows = self.builder.rows(
+                [f"{self.prefix}peak_{month}_{step}" for step in where], upper=paid_kw - used_kw
+            )
+            self.builder.put(rows, imported[where], share)
+            self.builder.put(rows, low, -1.0)
+            self.builder.put(rows, high, -1.0)
