@@ -15,9 +15,7 @@ from station.quantities import power_kw_of
 
 
 def device_problems(model: SiteFile) -> Iterator[Problem]:
-    """Yield what is wrong between devices and assets; a site without devices is for the twin only."""
-    if not model.devices:
-        return
+    """Yield what is wrong between devices and assets."""
     kinds = {asset.asset_id: asset.kind for asset in named_assets(model.assets)}
     device_of: dict[str, str] = {}
     seen: set[str] = set()
@@ -32,8 +30,13 @@ def device_problems(model: SiteFile) -> Iterator[Problem]:
             if asset_id in device_of:
                 yield path, f"'{asset_id}' is served by device '{device_of[asset_id]}' already"
             device_of[asset_id] = device.id
+
+
+def unserved_problems(model: SiteFile) -> Iterator[Problem]:
+    """Yield the assets without a device; a site without any device is for the twin only."""
+    served = {asset_id for device in model.devices for asset_id in device.assets}
     for asset in named_assets(model.assets):
-        if asset.kind != "base_load" and asset.asset_id not in device_of:
+        if served and asset.kind != "base_load" and asset.asset_id not in served:
             yield asset.path, f"no device serves '{asset.asset_id}'"
 
 

@@ -13,7 +13,7 @@ from station.topology import LimitNode
 
 
 def tree_problems(model: SiteFile) -> Iterator[Problem]:
-    """Yield what keeps ``limits`` from being one tree that holds every asset once."""
+    """Yield what keeps ``limits`` from being one tree that holds no asset twice."""
     yield from _parent_problems(model.limits)
     yield from _member_problems(model)
     for index, node in enumerate(model.limits):
@@ -52,7 +52,7 @@ def _parent_problems(nodes: Sequence[NodeModel]) -> Iterator[Problem]:
     for index, node in enumerate(nodes):
         if node.id in parents:
             yield ("limits", index, "id"), f"'{node.id}' is the id of another node already"
-        parents[node.id] = node.parent
+        parents.setdefault(node.id, node.parent)
     roots = [node.id for node in nodes if node.parent is None]
     for index, node in enumerate(nodes):
         if node.parent is None and node.id != roots[0]:
@@ -105,12 +105,14 @@ def _member_problems(model: SiteFile) -> Iterator[Problem]:
                 if asset_id in held_by:
                     yield path, f"'{asset_id}' hangs on node '{held_by[asset_id]}' already"
                 held_by[asset_id] = node.id
+
+
+def unheld_problems(model: SiteFile) -> Iterator[Problem]:
+    """Yield the assets that hang on no node."""
+    held = {asset_id for ids in members_by_node(model) for asset_id in ids}
     for asset in named_assets(model.assets):
-        if asset.kind != "meter" and asset.asset_id not in held_by:
-            yield (
-                asset.path,
-                f"'{asset.asset_id}' is a member of no node in limits, so no limit would count it",
-            )
+        if asset.kind != "meter" and asset.asset_id not in held:
+            yield asset.path, f"'{asset.asset_id}' is a member of no node, so no limit would count it"
 
 
 def _unknown_member(model: SiteFile, pattern: str, known: list[str]) -> str:

@@ -6,9 +6,9 @@ from itertools import chain
 from pathlib import Path
 
 from configs.asset_list import base_load_of, batteries_of, connectors_of, grid_meter_of, pv_plants_of
-from configs.bindings import bindings_of, device_problems
+from configs.bindings import bindings_of, device_problems, unserved_problems
 from configs.fallbacks import fallback_problems
-from configs.limit_tree import nodes_of, tree_problems
+from configs.limit_tree import nodes_of, tree_problems, unheld_problems
 from configs.problems import nearest
 from configs.schema import SiteFile, TwinModel
 from configs.site_checks import site_problems
@@ -77,10 +77,13 @@ def load_site(file: Path) -> LoadedSite:
 
 
 def _refuse_first(source: YamlFile, model: SiteFile) -> None:
-    problems = chain(site_problems(model), tree_problems(model), device_problems(model))
-    first = min(problems, key=lambda problem: source.line_of(problem[0]), default=None)
-    if first is not None:
-        raise source.error(*first)
+    """Raise for the first problem in the file; what is left out comes last, because a misspelt name explains it."""
+    wrong = chain(site_problems(model), tree_problems(model), device_problems(model))
+    left_out = chain(unheld_problems(model), unserved_problems(model))
+    for problems in (wrong, left_out):
+        first = min(problems, key=lambda problem: source.line_of(problem[0]), default=None)
+        if first is not None:
+            raise source.error(*first)
 
 
 def _tariff(source: YamlFile, model: SiteFile) -> Tariff:

@@ -69,7 +69,7 @@ def dotted(path: KeyPath) -> str:
 
 def read_yaml(file: Path) -> YamlFile:
     """Return the mapping that a YAML file holds."""
-    root = _compose(file, _text_of(file))
+    root = _compose(file, text_of(file))
     walk = _Walk(file)
     try:
         data = walk.value(root, ())
@@ -105,7 +105,8 @@ def _first_error(source: YamlFile, model: type[BaseModel], refused: ValidationEr
     return source.error(*describe(model, source.data, first))
 
 
-def _text_of(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """Return a UTF-8 file's text; raise ``ConfigError`` where it cannot be read."""
     try:
         return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
