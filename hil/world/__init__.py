@@ -3,7 +3,7 @@
 from hil.world.surroundings import LoadNoise, Surroundings
 from hil.world.tally import SlotMeans
 from hil.world.violations import Violation
-from hil.world.visits import Outcome, Visit
+from hil.world.visits import Outcome
 from hil.world.world import World, WorldResult
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "SlotMeans",
     "Surroundings",
     "Violation",
-    "Visit",
     "World",
     "WorldResult",
 ]

@@ -3,36 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from hil.plant import Car, ConnectorStatus, PlantState, plug_in, unplug
 from station.assets import Connector
+from station.inputs import SessionRow
 from station.topology import Site
-
-
-class Visit(Protocol):
-    """A row of a sessions file. An empty ``connector_id`` takes any free connector; energies are the car's side."""
-
-    @property
-    def session_id(self) -> str: ...
-    @property
-    def connector_id(self) -> str: ...
-    @property
-    def plugged_in_at(self) -> datetime: ...
-    @property
-    def unplugged_at(self) -> datetime: ...
-    @property
-    def energy_kwh(self) -> float: ...
-    @property
-    def requested_kwh(self) -> float | None: ...
-    @property
-    def estimated_unplug_at(self) -> datetime | None: ...
-    @property
-    def max_power_kw(self) -> float | None: ...
-    @property
-    def arrival_soc(self) -> float | None: ...
-    @property
-    def capacity_kwh(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +32,7 @@ class Visits:
     """Plugs cars in and out as time goes by. Visits that began before ``start_at`` are history and left out."""
 
     def __init__(
-        self, site: Site, rows: Iterable[Visit], *, start_at: datetime, is_energy_known: bool
+        self, site: Site, rows: Iterable[SessionRow], *, start_at: datetime, is_energy_known: bool
     ) -> None:
         self._site = site
         self._start_at = start_at
@@ -71,8 +46,8 @@ class Visits:
             if row.connector_id not in known:
                 raise ValueError(f"session {row.session_id}: the site has no connector {row.connector_id!r}")
         self._next = 0
-        self._waiting: list[Visit] = []
-        self._present: dict[str, tuple[Visit, float]] = {}
+        self._waiting: list[SessionRow] = []
+        self._present: dict[str, tuple[SessionRow, float]] = {}
         self._outcomes: list[Outcome] = []
         self._event_s = float("-inf")
 
@@ -104,7 +79,7 @@ class Visits:
         return state
 
     def _seat(self, state: PlantState, now_s: float) -> PlantState:
-        still: list[Visit] = []
+        still: list[SessionRow] = []
         for row in self._waiting:
             if self._s(row.unplugged_at) <= now_s:
                 self._outcomes.append(self._unserved(row, now_s))
@@ -118,11 +93,11 @@ class Visits:
         self._waiting = still
         return state
 
-    def _free_connector(self, row: Visit) -> str | None:
+    def _free_connector(self, row: SessionRow) -> str | None:
         wanted = [row.connector_id] if row.connector_id else [c.asset_id for c in self._site.connectors]
         return next((connector_id for connector_id in wanted if connector_id not in self._present), None)
 
-    def _car(self, row: Visit, connector_id: str, now_s: float) -> Car:
+    def _car(self, row: SessionRow, connector_id: str, now_s: float) -> Car:
         return Car(
             row.session_id,
             connector_id,
@@ -147,12 +122,12 @@ class Visits:
             waited_s=plugged_in_s - self._s(row.plugged_in_at),
         )
 
-    def _unserved(self, row: Visit, now_s: float) -> Outcome:
+    def _unserved(self, row: SessionRow, now_s: float) -> Outcome:
         waited_s = min(now_s, self._s(row.unplugged_at)) - self._s(row.plugged_in_at)
         return self._outcome(row, now_s, connector_id="", delivered_kwh=0.0, waited_s=waited_s)
 
     def _outcome(
-        self, row: Visit, now_s: float, *, connector_id: str, delivered_kwh: float, waited_s: float
+        self, row: SessionRow, now_s: float, *, connector_id: str, delivered_kwh: float, waited_s: float
     ) -> Outcome:
         stay_s = min(now_s, self._s(row.unplugged_at)) - self._s(row.plugged_in_at)
         wanted = connector_id or row.connector_id
@@ -179,7 +154,7 @@ class Visits:
         return (at - self._start_at).total_seconds()
 
 
-def _car_power_kw(connector: Connector, row: Visit) -> float:
+def _car_power_kw(connector: Connector, row: SessionRow) -> float:
     """Return the most power that can reach the car, on its side."""
     power_kw = connector.max_kw * connector.efficiency
     return power_kw if row.max_power_kw is None else min(power_kw, row.max_power_kw)

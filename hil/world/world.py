@@ -18,9 +18,10 @@ from hil.plant import (
 from hil.world.surroundings import LoadNoise, LoadNoiseSource, Surroundings
 from hil.world.tally import Flows, SlotMeans, Tally
 from hil.world.violations import Judge, Violation
-from hil.world.visits import Outcome, Visit, Visits
+from hil.world.visits import Outcome, Visits
 from station.clock import Instant
 from station.decision import Setpoint, Withheld
+from station.inputs import SessionRow
 from station.measurement import Measurement
 from station.topology import Site
 
@@ -73,7 +74,7 @@ class World:
         self,
         site: Site,
         surroundings: Surroundings,
-        visits: Iterable[Visit],
+        sessions: Iterable[SessionRow],
         *,
         start_at: datetime,
         params: PlantParams | None = None,
@@ -87,7 +88,7 @@ class World:
         self._surroundings = surroundings
         self._offset_s = (start_at - surroundings.starts_at).total_seconds()
         self._start_at = start_at
-        self._visits = Visits(site, visits, start_at=start_at, is_energy_known=is_energy_known)
+        self._visits = Visits(site, sessions, start_at=start_at, is_energy_known=is_energy_known)
         self._noise = LoadNoiseSource(noise) if noise else None
         self._judge = Judge(site)
         self._tally = Tally(start_at, slot_s)

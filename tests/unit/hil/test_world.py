@@ -1,13 +1,13 @@
 """The account of a run: means, visits and violations."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from hil.plant import PlantParams
 from hil.world import LoadNoise, Surroundings, World
 from station.decision import Setpoint, Withheld
+from station.inputs import SessionRow
 from station.limits import CurrentLimit, Direction
 from station.measurement import ConnectorReading
 from station.quantities import Phase
@@ -34,33 +34,23 @@ SWIFT = PlantParams(
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """A visit of a test; times in seconds after the start."""
-
-    session_id: str
-    connector_id: str
-    from_s: float
-    to_s: float
-    energy_kwh: float = 10.0
-    requested_kwh: float | None = None
-    estimated_unplug_at: datetime | None = None
-    max_power_kw: float | None = None
-    arrival_soc: float | None = None
-    capacity_kwh: float | None = None
-
-    @property
-    def plugged_in_at(self) -> datetime:
-        return START_AT + timedelta(seconds=self.from_s)
-
-    @property
-    def unplugged_at(self) -> datetime:
-        return START_AT + timedelta(seconds=self.to_s)
+def row(
+    session_id: str,
+    connector_id: str,
+    from_s: float,
+    to_s: float,
+    *,
+    energy_kwh: float = 10.0,
+    requested_kwh: float | None = None,
+) -> SessionRow:
+    """Return a car; times in seconds after the start."""
+    comes_at, leaves_at = (START_AT + timedelta(seconds=seconds) for seconds in (from_s, to_s))
+    return SessionRow(session_id, connector_id, comes_at, leaves_at, energy_kwh, requested_kwh)
 
 
 def world(
     at: Site,
-    *rows: Row,
+    *rows: SessionRow,
     load_kw: tuple[float, ...] = (20.0,),
     pv_kw: tuple[float, ...] = (0.0,),
     params: PlantParams = SWIFT,
@@ -164,7 +154,7 @@ def test_noise_is_repeatable_and_stays_within_what_is_declared() -> None:
 
 
 def test_cars_come_and_go_and_get_what_they_were_given() -> None:
-    here = world(site(ac_connector("ac1")), Row("a", "ac1", 60.0, 3660.0), Row("b", "ac1", 4000.0, 5000.0))
+    here = world(site(ac_connector("ac1")), row("a", "ac1", 60.0, 3660.0), row("b", "ac1", 4000.0, 5000.0))
     command(here, ac1=6.0)
     jump(here, 7200, 60.0)
     first, second = here.result().outcomes
@@ -179,10 +169,10 @@ def test_cars_come_and_go_and_get_what_they_were_given() -> None:
 def test_a_car_without_a_place_takes_a_free_one_or_waits_or_leaves_unserved() -> None:
     here = world(
         site(ac_connector("ac1"), ac_connector("ac2")),
-        Row("a", "ac1", 0.0, 600.0),
-        Row("b", "", 0.0, 1200.0),
-        Row("c", "", 60.0, 5000.0),
-        Row("d", "ac2", 120.0, 900.0),
+        row("a", "ac1", 0.0, 600.0),
+        row("b", "", 0.0, 1200.0),
+        row("c", "", 60.0, 5000.0),
+        row("d", "ac2", 120.0, 900.0),
     )
     command(here, ac1=11.0, ac2=11.0)
     jump(here, 5400, 60.0)
@@ -193,7 +183,7 @@ def test_a_car_without_a_place_takes_a_free_one_or_waits_or_leaves_unserved() ->
 
 
 def test_a_visit_before_the_start_is_history_and_one_that_has_begun_is_counted() -> None:
-    here = world(site(ac_connector()), Row("old", "ac1", -10.0, 500.0), Row("new", "ac1", 600.0, 9000.0))
+    here = world(site(ac_connector()), row("old", "ac1", -10.0, 500.0), row("new", "ac1", 600.0, 9000.0))
     jump(here, 900, 60.0)
     assert [outcome.session_id for outcome in here.result().outcomes] == ["new"]
     assert here.result().outcomes[0].deliverable_kwh == pytest.approx(300.0 / 3600.0 * 22.08)
@@ -201,12 +191,16 @@ def test_a_visit_before_the_start_is_history_and_one_that_has_begun_is_counted()
 
 def test_a_visit_to_a_connector_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="no connector 'ac9'"):
-        world(site(ac_connector()), Row("a", "ac9", 0.0, 10.0))
+        world(site(ac_connector()), row("a", "ac9", 0.0, 10.0))
 
 
 @pytest.mark.parametrize("is_known", [True, False])
 def test_the_need_of_a_car_is_told_only_in_studies(is_known: bool) -> None:
-    here = world(site(ac_connector()), Row("a", "ac1", 0.0, 900.0, 7.0, 20.0), is_energy_known=is_known)
+    here = world(
+        site(ac_connector()),
+        row("a", "ac1", 0.0, 900.0, energy_kwh=7.0, requested_kwh=20.0),
+        is_energy_known=is_known,
+    )
     reading = here.readings()["ac1"]
     assert isinstance(reading, ConnectorReading)
     assert (reading.known_kwh, reading.requested_kwh) == (7.0 if is_known else None, 20.0)
@@ -284,7 +278,7 @@ def test_a_feeder_of_ac_cars_may_take_twelve_seconds_and_is_judged_per_phase(
     phases = ((Phase.L1,), (Phase.L1,), (Phase.L2,))
     chargers = [ac_connector(f"ac{i}", phase) for i, phase in enumerate(phases)]
     feeder = LimitNode("feeder", "pcc", tuple(c.asset_id for c in chargers), (CurrentLimit(50.0, "fuse"),))
-    rows = [Row(c.asset_id, c.asset_id, 0.0, 9000.0) for c in chargers]
+    rows = [row(c.asset_id, c.asset_id, 0.0, 9000.0) for c in chargers]
     here = world(site(*chargers, nodes=(feeder,)), *rows)
     command(here, ac0=7.0, ac1=7.0, ac2=7.0)
     jump(here, seconds)
@@ -298,7 +292,7 @@ def test_a_feeder_with_a_dc_connector_may_take_five_seconds_only() -> None:
     feeder = LimitNode("feeder", "pcc", ("ac1", "dc1"), (power_limit(10.0),))
     here = world(
         site(ac_connector(), dc_connector(), nodes=(feeder,)),
-        Row("a", "dc1", 0.0, 9000.0),
+        row("a", "dc1", 0.0, 9000.0),
     )
     command(here, dc1=20.0)
     jump(here, 6)
