@@ -19,6 +19,7 @@ from station.plan import Plan, PlanOrigin
 INTEGER_STEPS = 1
 GAP = 1e-3
 VALID_S = 7200.0
+NOTHING_KW = 1e-3
 LADDER: tuple[tuple[str, Solver], ...] = (("HiGHS", highs), ("CBC", cbc))
 
 
@@ -55,7 +56,7 @@ def _needs_switches(model: Model, found: Answer) -> bool:
     """Return whether a car would get more than nothing and less than its minimum in the first steps."""
     for car in model.problem.cars:
         power = found.x[model.flows[0].cars[car.session_id][:INTEGER_STEPS]]
-        if ((power > 1e-3) & (power < car.min_kw - 1e-3)).any():
+        if ((power > NOTHING_KW) & (power < car.min_kw - 1e-6)).any():
             return True
     return False
 
@@ -73,12 +74,12 @@ def plan_of(model: Model, found: Answer) -> Plan:
     targets.update({connector.asset_id: np.zeros(grid.steps) for connector in problem.site.connectors})
     for car in problem.cars:
         columns = flows.cars[car.session_id]
-        targets[car.connector_id][: len(columns)] = x[columns]
+        targets[car.connector_id][: len(columns)] = np.where(x[columns] > NOTHING_KW, x[columns], 0.0)
     curtailed = x[flows.curtailed]
     rated_kw = sum(plant.rated_kw for plant in problem.site.pv_plants)
     for plant in problem.site.pv_plants:
         left = (scenario.pv_kw - curtailed) * plant.rated_kw / max(rated_kw, 1e-9)
-        targets[plant.asset_id] = np.where(curtailed > 1e-3, -left, -plant.rated_kw)
+        targets[plant.asset_id] = np.where(curtailed > NOTHING_KW, -left, -plant.rated_kw)
     grid_kw = x[flows.imported] - x[flows.exported]
     peak_kw = max(
         float(problem.paid_kw[0]), problem.prior_kw, float(grid_kw[problem.month_of_step == 0].max())
