@@ -51,3 +51,24 @@ def bill(tariff: Tariff, starts: Sequence[datetime], grid_kw: Sequence[float]) -
 def month_share(month: tuple[int, int], days: float) -> float:
     """Return the share of a month's demand charge that ``days`` of it carry; at most 1."""
     return min(1.0, days / monthrange(*month)[1])
+
+
+@dataclass(frozen=True, slots=True)
+class RunCost:
+    """All that a run cost, in the tariff's currency. The rules by which strategies are compared."""
+
+    energy_cost: float
+    demand_cost: float
+    wear_cost: float
+    shortfall_cost: float
+    missing_cost: float
+
+    @property
+    def total_cost(self) -> float:
+        """Return the sum of all parts."""
+        return self.energy_cost + self.demand_cost + self.wear_cost + self.shortfall_cost + self.missing_cost
+
+
+def mean_price_per_kwh(tariff: Tariff, starts: Sequence[datetime]) -> float:
+    """Return the mean import price over these windows, each counted once."""
+    return sum(tariff.price_per_kwh(start_at) for start_at in starts) / len(starts)
