@@ -7,7 +7,6 @@ from pathlib import Path
 
 from configs.asset_list import base_load_of, batteries_of, connectors_of, grid_meter_of, pv_plants_of
 from configs.bindings import bindings_of, device_problems, unserved_problems
-from configs.fallbacks import fallback_problems
 from configs.limit_tree import nodes_of, tree_problems, unheld_problems
 from configs.problems import nearest
 from configs.schema import SiteFile, TwinModel
@@ -17,8 +16,6 @@ from configs.yaml_lines import YamlFile, read_model
 from station.profile import DeviceBinding
 from station.tariff import Tariff
 from station.topology import Control, Planning, Site
-
-__all__ = ["LoadedSite", "TwinSettings", "fallback_problems", "load_site"]
 
 CONFIGS = Path(__file__).parent
 
@@ -74,6 +71,14 @@ def load_site(file: Path) -> LoadedSite:
         control=Control(**model.control.model_dump()),
     )
     return LoadedSite(site, bindings_of(source, model, connectors), _twin(source, model.twin), file)
+
+
+def fallback_problems(site: Site) -> list[str]:
+    """Return one text for each limit that the fallbacks and the declared base load would break by themselves.
+
+    Each names the node and the devices. Where there is one, fallbacks are held and nothing is granted.
+    """
+    return list(site.fallback_problems)
 
 
 def _refuse_first(source: YamlFile, model: SiteFile) -> None:
