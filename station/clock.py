@@ -34,6 +34,10 @@ class Clock(Protocol):
         """Return when the monotonic station clock has reached ``mono_s``."""
         ...
 
+    def hold_until(self, mono_s: float) -> None:
+        """Permit time to run up to ``mono_s`` and no further. Real time waits for nobody and ignores this."""
+        ...
+
 
 def slot_start(at: datetime, slot_s: float) -> datetime:
     """Return the start of the slot of length ``slot_s`` that holds ``at``; slots are aligned to the UTC epoch."""

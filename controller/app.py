@@ -1,0 +1,155 @@
+"""The composition root of the control process: devices, pollers, planner, store and loop, from a loaded site."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import structlog
+
+from configs.load import LoadedSite
+from controller.history import HistoryKeeper
+from controller.journal import StoreKeeper
+from controller.leases import lease_s, restore
+from controller.loop import Cycle, Loop
+from controller.planner import Planner
+from controller.step import start
+from drivers.board import Board
+from drivers.connect import connect_devices
+from drivers.device import Device, Guard
+from drivers.poller import Poller
+from northbound.reader import StoreReader, history_of
+from northbound.store import Store
+from station.clock import Clock, slot_start
+from station.decision import ControlState
+from station.errors import ConfigError
+from station.forecast import History
+from station.topology import Site
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """How a site is run. Without ``store_dir`` nothing is kept; ``past`` then is all the history there is.
+
+    ``demand_share`` is the share of the month's demand charge that the planner counts: 1 live.
+    """
+
+    loaded: LoadedSite
+    store_dir: Path | None = None
+    is_shadow: bool = False
+    demand_share: float = 1.0
+    past: History | None = None
+    observers: tuple[Callable[[Cycle], None], ...] = field(default=())
+
+
+class App:
+    """One controlled station. Make it inside a running event loop."""
+
+    def __init__(self, settings: AppSettings, clock: Clock) -> None:
+        """Raises ConfigError where the site has no devices or the store can't be used."""
+        if not settings.loaded.devices:
+            raise ConfigError(str(settings.loaded.file), 0, "devices", "this site has no devices to control")
+        self.site = settings.loaded.site
+        self.clock = clock
+        self.store = Store(settings.store_dir, self.site.site_id) if settings.store_dir else None
+        now = clock.now()
+        state, past = self._remembered(settings)
+        board = Board([self.site.meter.asset_id, *self.site.by_id])
+        devices = connect_devices(
+            settings.loaded.devices, _guards(self.site), may_write=not settings.is_shadow
+        )
+        cycle_s = self.site.control.cycle_s
+        self._pollers = [
+            Poller(_at_least(device, cycle_s), board, clock, phase_s=cycle_s / 2.0) for device in devices
+        ]
+        self.planner = Planner(self.site.planning.timeout_s)
+        self.loop = Loop(
+            self.site,
+            clock,
+            board,
+            _by_asset(devices, self.site),
+            self.planner,
+            HistoryKeeper(past),
+            state,
+            demand_share=settings.demand_share,
+            is_shadow=settings.is_shadow,
+        )
+        if self.store is not None:
+            store = self.store
+            self.loop.requests = lambda: store.requests
+            self.loop.observers.append(StoreKeeper(self.site, store, self.loop.lateness, state.alarms))
+        self.loop.observers.extend(settings.observers)
+        log.info("starting", site=self.site.site_id, cycle_s=cycle_s, shadow=settings.is_shadow, at=now.at.isoformat())
+
+    async def run(self, stop: asyncio.Event, until_s: float = float("inf")) -> None:
+        """Control until ``stop`` is set or the station clock reaches ``until_s``; then leave all devices safe."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                others = [tasks.create_task(poller.run()) for poller in self._pollers]
+                others.append(tasks.create_task(self.planner.run()))
+                control = asyncio.ensure_future(self.loop.run(until_s))
+                stopping = asyncio.ensure_future(stop.wait())
+                try:
+                    await asyncio.wait([control, stopping], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    await _end(control, stopping)
+                    for task in others:
+                        task.cancel()
+                    if control.done() and not control.cancelled():
+                        control.result()
+        finally:
+            if self.store is not None:
+                self.store.close()
+
+    def _remembered(self, settings: AppSettings) -> tuple[ControlState, History]:
+        """Return what a former process left in the store, on this process's clock, and the history."""
+        now = self.clock.now()
+        slot_s = self.site.planning.slot_s
+        past = settings.past or History(slot_start(now.at, slot_s), slot_s, (), ())
+        if self.store is None:
+            return start(now), past
+        self.store.flush()
+        with suppress(ConfigError), StoreReader(self.store.directory) as reader:
+            remembered = reader.state(now)
+            if settings.past is None:
+                past = history_of(reader, now.at, cycle_s=self.site.control.cycle_s)
+            if remembered is not None:
+                grants = restore(self.site, remembered.grants, now)
+                return replace(start(now, remembered), grants=grants, alarms=remembered.alarms), past
+        return start(now), past
+
+
+def with_cycle(site: Site, cycle_s: float) -> Site:
+    """Return the site with another cycle: a scaled clock needs a longer one."""
+    return replace(site, control=replace(site.control, cycle_s=cycle_s))
+
+
+def _guards(site: Site) -> dict[str, Guard]:
+    return {
+        asset.asset_id: Guard(lease_s(asset, site.control), asset.fallback_kw) for asset in site.controllables
+    }
+
+
+def _by_asset(devices: Iterable[Device], site: Site) -> dict[str, Device]:
+    return {
+        asset_id: device
+        for device in devices
+        for asset_id in device.binding.asset_ids
+        if asset_id in site.by_id
+    }
+
+
+def _at_least(device: Device, cycle_s: float) -> Device:
+    """Poll no faster than the cycle: at a scaled clock it is much longer than a second."""
+    device.binding = replace(device.binding, poll_s=max(device.binding.poll_s, cycle_s))
+    return device
+
+
+async def _end(*tasks: "asyncio.Future[None] | asyncio.Future[bool]") -> None:
+    """Cancel tasks and wait until they are over."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
