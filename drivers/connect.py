@@ -1,37 +1,46 @@
 """Makes the devices of a site: one link per address, shared by the units behind it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
 from drivers.device import Device, Guard
 from drivers.modbus import ModbusLink
 from drivers.modbus_points import ModbusPoints
 from drivers.opcua import OpcuaPoints
-from drivers.transport import SocketTransport
+from drivers.transport import SocketTransport, Transport
 from drivers.wire import Wire
 from station.profile import DeviceBinding, Protocol
 
+TransportTo = Callable[[str, int], Transport]
+
 
 def connect_devices(
-    bindings: Iterable[DeviceBinding], guards: Mapping[str, Guard], *, may_write: bool = True
+    bindings: Iterable[DeviceBinding],
+    guards: Mapping[str, Guard],
+    *,
+    may_write: bool = True,
+    transport_to: TransportTo = SocketTransport,
 ) -> tuple[Device, ...]:
     """Return a device for each binding; nothing is opened before the first request.
 
-    ``guards`` tells for each controllable asset what its device shall do by itself.
+    ``guards`` tells for each controllable asset what its device shall do by itself. ``transport_to`` makes the
+    connection to a host and port; OPC UA brings its own.
     """
     links: dict[tuple[str, int], ModbusLink] = {}
-    return tuple(Device(binding, _wire(binding, links), guards, may_write=may_write) for binding in bindings)
 
+    def link_to(binding: DeviceBinding) -> ModbusLink:
+        address = binding.host, binding.port
+        if address not in links:
+            links[address] = ModbusLink(transport_to(*address), min_gap_s=binding.profile.min_gap_s)
+        return links[address]
 
-def _wire(binding: DeviceBinding, links: dict[tuple[str, int], ModbusLink]) -> Wire:
-    match binding.profile.protocol:
-        case Protocol.MODBUS_TCP:
-            address = binding.host, binding.port
-            if address not in links:
-                transport = SocketTransport(binding.host, binding.port)
-                links[address] = ModbusLink(transport, min_gap_s=binding.profile.min_gap_s)
-            return ModbusPoints(binding, links[address])
-        case Protocol.OPCUA:
-            return OpcuaPoints(binding)
-        case protocol:
-            assert_never(protocol)
+    def wire_to(binding: DeviceBinding) -> Wire:
+        match binding.profile.protocol:
+            case Protocol.MODBUS_TCP:
+                return ModbusPoints(binding, link_to(binding))
+            case Protocol.OPCUA:
+                return OpcuaPoints(binding)
+            case protocol:
+                assert_never(protocol)
+
+    return tuple(Device(binding, wire_to(binding), guards, may_write=may_write) for binding in bindings)

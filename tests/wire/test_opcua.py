@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from asyncua import ua
 
 from configs.profiles import load_profile
@@ -22,6 +24,7 @@ from tests.unit.drivers.bench import StillClock
 from tests.wire.opcua_server import PairServer
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def device_at(port: int, *, timeout_s: float = 1.0, namespace: str = "") -> Device:
@@ -44,8 +47,25 @@ async def pair(*leave_out: str) -> AsyncIterator[tuple[PairServer, Device]]:
         await server.stop()
 
 
-async def test_both_connectors_are_read_armed_and_commanded() -> None:
-    async with pair() as (server, device):
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared() -> AsyncIterator[PairServer]:
+    """A server that tests leave as they found it, because starting one takes a second."""
+    server = PairServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@asynccontextmanager
+async def device_of(server: PairServer) -> AsyncIterator[Device]:
+    device = device_at(server.port)
+    yield device
+    await device.close()
+
+
+async def test_both_connectors_are_read_armed_and_commanded(shared: PairServer) -> None:
+    server = shared
+    async with device_of(server) as device:
         readings = await device.read(StillClock())
         assert set(readings) == {"dc1", "dc2"}
         reading = readings["dc2"]
@@ -65,60 +85,61 @@ async def test_both_connectors_are_read_armed_and_commanded() -> None:
         assert await server.nodes["Connector1.Lease"].read_value() == 30
 
 
-async def test_a_car_that_says_nothing_is_none() -> None:
-    async with pair() as (server, device):
-        await server.put("Connector1.SoC", float("nan"), ua.VariantType.Float)
-        await server.put("Connector1.Session", "", ua.VariantType.String)
-        await server.put("Connector1.Departure", 0, ua.VariantType.Int64)
+async def test_a_car_that_says_nothing_is_none(shared: PairServer) -> None:
+    async with device_of(shared) as device:
+        await shared.put("Connector1.SoC", float("nan"), ua.VariantType.Float)
+        await shared.put("Connector1.Session", "", ua.VariantType.String)
+        await shared.put("Connector1.Departure", 0, ua.VariantType.Int64)
         reading = (await device.read(StillClock()))["dc1"]
         assert isinstance(reading, ConnectorReading)
         assert (reading.soc, reading.session_id, reading.estimated_unplug_at) == (None, None, None)
 
 
-async def test_a_missing_node_takes_down_its_own_connector_only_and_is_named() -> None:
-    async with pair("Connector2.ActivePower") as (_, device):
+async def test_a_missing_or_bad_node_takes_down_its_own_connector_and_is_named() -> None:
+    async with pair("Connector2.ActivePower") as (server, device):
         readings = await device.read(StillClock())
         assert readings["dc2"] == NoReading("power_kw: node Connector2.ActivePower: BadNodeIdUnknown")
         assert isinstance(readings["dc1"], ConnectorReading)
-
-
-async def test_a_bad_status_and_a_wrong_type_are_no_reading() -> None:
-    async with pair() as (server, device):
-        bad = ua.DataValue(
-            ua.Variant(1.0, ua.VariantType.Double), ua.StatusCode(ua.StatusCodes.BadSensorFailure)
-        )
-        await server.server.write_attribute_value(server.nodes["Connector1.ActivePower"].nodeid, bad)
-        node_id = server.nodes["Connector2.State"].nodeid
-        await server.nodes["Connector2.State"].delete()
-        await server.server.nodes.objects.add_variable(
-            node_id, "State", ua.Variant("2", ua.VariantType.String)
+        power = server.nodes["Connector1.ActivePower"].nodeid
+        broken = ua.StatusCode(ua.StatusCodes.BadSensorFailure)
+        await server.server.write_attribute_value(
+            power, ua.DataValue(ua.Variant(1.0, ua.VariantType.Double), broken)
         )
         readings = await device.read(StillClock())
         assert readings["dc1"] == NoReading("power_kw: node Connector1.ActivePower: BadSensorFailure")
+
+
+async def test_a_node_of_another_type_is_no_reading() -> None:
+    async with pair("Connector2.State") as (server, device):
+        namespace = server.nodes["Connector1.State"].nodeid.NamespaceIndex
+        text = ua.Variant("2", ua.VariantType.String)
+        await server.server.nodes.objects.add_variable(
+            ua.NodeId("Connector2.State", namespace), "State", text
+        )
+        readings = await device.read(StillClock())
         assert readings["dc2"] == NoReading("state: node Connector2.State: holds String instead of Int32")
+        assert isinstance(readings["dc1"], ConnectorReading)
 
 
-async def test_a_server_without_the_namespace_is_refused_in_words() -> None:
-    async with pair() as (server, _):
-        stranger = device_at(server.port, namespace="urn:nobody")
-        with pytest.raises(Rejected, match="no namespace urn:nobody"):
-            await stranger.read(StillClock())
-        await stranger.close()
+async def test_a_server_without_the_namespace_is_refused_in_words(shared: PairServer) -> None:
+    stranger = device_at(shared.port, namespace="urn:nobody")
+    with pytest.raises(Rejected, match="no namespace urn:nobody"):
+        await stranger.read(StillClock())
+    await stranger.close()
 
 
-async def test_a_write_that_the_server_refuses_is_not_confirmed() -> None:
-    async with pair() as (server, device):
-        await server.nodes["Connector1.PowerLimit"].set_writable(False)
+async def test_a_write_that_the_server_refuses_is_not_confirmed(shared: PairServer) -> None:
+    async with device_of(shared) as device:
+        await shared.nodes["Connector1.PowerLimit"].set_writable(False)
         result = await device.write("dc1", 10.0, sent_s=0.0)
+        await shared.nodes["Connector1.PowerLimit"].set_writable(True)
         assert not result.confirmed
         assert "BadUserAccessDenied" in result.cause or "BadNotWritable" in result.cause
 
 
 async def test_a_port_where_nobody_listens_fails_at_once_and_is_found_later() -> None:
-    server = PairServer()
-    await server.start()
-    port = server.port
-    await server.stop()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
     device = device_at(port)
     with pytest.raises(Unreachable, match="no connection: connection refused"):
         await device.read(StillClock())
