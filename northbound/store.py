@@ -56,7 +56,7 @@ class Store:
         self._ledger: sqlite3.Connection | None = None
         self._history: sqlite3.Connection | None = None
         self._journal: Journal | None = None
-        self._lock = _locked(directory)
+        self._lock: int | None = _locked(directory)
         self._open_at_start()
         sinks = Sinks(self._write_ledger, self._write_history, self._read_requests, self._close_files)
         self._writer: Writer[LedgerRow, HistoryItem] = Writer(sinks, retry_s)
@@ -93,10 +93,15 @@ class Store:
         return self._writer.flush(timeout_s)
 
     def close(self, timeout_s: float = 10.0) -> bool:
-        """Write what waits and end; return whether all is on disk."""
+        """Write what waits and end; return whether all is on disk. A second call does nothing more."""
         is_done = self._writer.close(timeout_s)
-        os.close(self._lock)
+        self._unlock()
         return is_done
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _open_at_start(self) -> None:
         """Open both files now, so that a wrong directory shows at once; a full disk is tried again later."""
@@ -107,7 +112,7 @@ class Store:
             self._close_files()
         except ConfigError:
             self._close_files()
-            os.close(self._lock)
+            self._unlock()
             raise
 
     def _open_ledger(self) -> sqlite3.Connection:

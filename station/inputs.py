@@ -67,5 +67,7 @@ class Series:
         )
 
 
-def _times(values: tuple[float, ...], factor: float, highest: float = float("inf")) -> tuple[float, ...]:
-    return tuple(min(value * factor, highest) for value in values)
+def _times(
+    powers_kw: tuple[float, ...], factor: float, highest_kw: float = float("inf")
+) -> tuple[float, ...]:
+    return tuple(min(power_kw * factor, highest_kw) for power_kw in powers_kw)
