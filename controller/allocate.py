@@ -13,7 +13,6 @@ from station.assets import Connector, ConnectorKind
 from station.clock import Instant
 from station.decision import ConnectorMemory, Reason
 from station.limits import Direction, Interval
-from station.topology import Site
 
 CHANGE_S = 5.0
 """Least time between two changes of an AC charger (its pilot and the car need about as long to follow)."""
@@ -39,7 +38,9 @@ class Fleet:
     memories: Mapping[str, ConnectorMemory]
 
 
-def allocate(site: Site, fleet: Fleet, books: Books, excess_kw: float, now: Instant) -> tuple[dict[str, float], list[Reason]]:
+def allocate(
+    fleet: Fleet, books: Books, excess_kw: float, now: Instant
+) -> tuple[dict[str, float], list[Reason]]:
     """Return an offer in kW for each connector, and why it differs from the wish.
 
     ``books`` must hold every connector at its fallback; offers are booked into it. ``excess_kw`` is taken off the
@@ -70,7 +71,9 @@ def _cut(fleet: Fleet, excess_kw: float, reasons: list[Reason]) -> dict[str, flo
         if give_kw > STEP_KW:
             offers_kw[connector.asset_id] = offer_kw - give_kw
             excess_kw -= give_kw
-            reasons.append(Reason("demand window", connector.asset_id, f"gives {give_kw:.1f} kW to hold the billed mean"))
+            reasons.append(
+                Reason("demand window", connector.asset_id, f"gives {give_kw:.1f} kW to hold the billed mean")
+            )
     return offers_kw
 
 
@@ -122,13 +125,14 @@ def _top_up(connector: Connector, offer_kw: float, books: Books, reasons: list[R
     room_kw = max(books.room_kw(connector, Direction.IMPORT), 0.0)
     granted_kw = min(offer_kw, booked_kw + room_kw)
     if granted_kw < offer_kw - STEP_KW:
-        reasons.append(Reason("limit", connector.asset_id, f"{granted_kw:.1f} kW instead of {offer_kw:.1f} kW"))
+        reasons.append(
+            Reason("limit", connector.asset_id, f"{granted_kw:.1f} kW instead of {offer_kw:.1f} kW")
+        )
     books.book(connector, grant_interval(connector, granted_kw))
     return max(granted_kw, connector.min_kw)
 
 
 def remember(
-    connector: Connector,
     memory: ConnectorMemory,
     *,
     old_kw: float,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -12,7 +13,7 @@ from configs.load import LoadedSite
 from controller.history import HistoryKeeper
 from controller.journal import StoreKeeper
 from controller.leases import lease_s, restore
-from controller.loop import Cycle, Loop
+from controller.loop import Cycle, Loop, Parts
 from controller.planner import Planner
 from controller.step import start
 from drivers.board import Board
@@ -69,11 +70,7 @@ class App:
         self.loop = Loop(
             self.site,
             clock,
-            board,
-            _by_asset(devices, self.site),
-            self.planner,
-            HistoryKeeper(past),
-            state,
+            Parts(board, _by_asset(devices, self.site), self.planner, HistoryKeeper(past), state),
             demand_share=settings.demand_share,
             is_shadow=settings.is_shadow,
         )
@@ -82,7 +79,13 @@ class App:
             self.loop.requests = lambda: store.requests
             self.loop.observers.append(StoreKeeper(self.site, store, self.loop.lateness, state.alarms))
         self.loop.observers.extend(settings.observers)
-        log.info("starting", site=self.site.site_id, cycle_s=cycle_s, shadow=settings.is_shadow, at=now.at.isoformat())
+        log.info(
+            "starting",
+            site=self.site.site_id,
+            cycle_s=cycle_s,
+            shadow=settings.is_shadow,
+            at=now.at.isoformat(),
+        )
 
     async def run(self, stop: asyncio.Event, until_s: float = float("inf")) -> None:
         """Control until ``stop`` is set or the station clock reaches ``until_s``; then leave all devices safe."""
@@ -148,7 +151,7 @@ def _at_least(device: Device, cycle_s: float) -> Device:
     return device
 
 
-async def _end(*tasks: "asyncio.Future[None] | asyncio.Future[bool]") -> None:
+async def _end(*tasks: "asyncio.Future[Any]") -> None:
     """Cancel tasks and wait until they are over."""
     for task in tasks:
         task.cancel()

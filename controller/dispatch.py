@@ -88,7 +88,9 @@ def _split(
 ) -> dict[str, float]:
     """Share a total in proportion to what each battery can still do in its direction."""
     shares_kw = {
-        battery.asset_id: intervals[battery.asset_id].max_kw if total_kw > 0 else -intervals[battery.asset_id].min_kw
+        battery.asset_id: intervals[battery.asset_id].max_kw
+        if total_kw > 0
+        else -intervals[battery.asset_id].min_kw
         for battery in batteries
     }
     capability_kw = sum(max(share_kw, 0.0) for share_kw in shares_kw.values())

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from controller.judge import Seen
 from station.assets import Battery, Connector, Controllable, PvPlant
 from station.limits import Direction, Interval, LimitClass
-from station.request import RequestKind
 from station.measurement import Snapshot
+from station.request import RequestKind
 from station.topology import Constraint, Site
 
 REACTION_S = 12.0
@@ -179,14 +179,14 @@ class Books:
 
 
 def _base_worst_kw(site: Site, base_kw: float, direction: Direction) -> float:
-    """Return the base load's part in a direction: grown against import, shrunk (never below declared) against export."""
+    """Return the base load's part: grown against import, shrunk (never below declared) against export."""
     base_load = site.base_load
     if direction is Direction.IMPORT:
         return max(min(base_kw + base_load.growth_kw, base_load.max_kw), base_kw)
     return -max(base_kw - base_load.growth_kw, base_load.min_kw)
 
 
-def settled(books: Books, assets: Mapping[str, Interval]) -> Books:
+def settled(books: Books, assets: Mapping[str, Interval] | Mapping[str, Interval | None]) -> Books:
     """Return books in which every asset does exactly what is given, as after all writes are confirmed."""
     fresh = object.__new__(Books)
     fresh.__dict__.update(books.__dict__)

@@ -45,7 +45,9 @@ def follow(
     for pv_plant in site.pv_plants:
         powers_kw[pv_plant.asset_id] = _target(plan, pv_plant.asset_id, slot, -pv_plant.rated_kw)
     for connector in site.connectors:
-        powers_kw[connector.asset_id] = _for_car(plan, connector, sessions.get(connector.asset_id), slot, reasons)
+        powers_kw[connector.asset_id] = _for_car(
+            plan, connector, sessions.get(connector.asset_id), slot, reasons
+        )
     peak_kw = plan.peak_kw if isfinite(plan.peak_kw) or plan.origin is PlanOrigin.BASELINE else month_peak_kw
     return Wanted(powers_kw, max(peak_kw, month_peak_kw), _finite(plan.grid_kw[slot]), False, tuple(reasons))
 
@@ -67,8 +69,12 @@ def _by_rules(site: Site, sessions: Mapping[str, Session], month_peak_kw: float)
     powers_kw |= {pv_plant.asset_id: -pv_plant.rated_kw for pv_plant in site.pv_plants}
     for connector in site.connectors:
         session = sessions.get(connector.asset_id)
-        powers_kw[connector.asset_id] = 0.0 if session is None else _offer(session, connector, connector.max_kw)
-    reasons = (Reason("no plan", site.meter.asset_id, "plain rules: charge at once, battery follows the balance"),)
+        powers_kw[connector.asset_id] = (
+            0.0 if session is None else _offer(session, connector, connector.max_kw)
+        )
+    reasons = (
+        Reason("no plan", site.meter.asset_id, "plain rules: charge at once, battery follows the balance"),
+    )
     return Wanted(powers_kw, month_peak_kw, None, True, reasons)
 
 

@@ -1,4 +1,4 @@
-"""What each cycle leaves in the store: its record, new commands with reasons, alarms, sessions, plans, restart state."""
+"""What each cycle leaves in the store: record, new commands with reasons, alarms, sessions, plans, restart state."""
 
 from datetime import datetime
 from math import nan
@@ -77,7 +77,9 @@ class StoreKeeper:
         """Return whether the meter is believed and something is commanded: what ``health`` asks for."""
         meter = cycle.snapshot.readings.get(self._site.meter.asset_id)
         commanded = any(isinstance(entry, Setpoint) for entry in cycle.decision.setpoints.values())
-        return commanded and not isinstance(meter, NoReading) and not cycle.decision.balance.base_is_worst_case
+        return (
+            commanded and not isinstance(meter, NoReading) and not cycle.decision.balance.base_is_worst_case
+        )
 
     def _watch_disk(self) -> None:
         status = self._store.status

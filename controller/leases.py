@@ -55,15 +55,15 @@ def settle(
     return grants
 
 
-def live_interval(
-    asset: Controllable, grants: tuple[Grant, ...], unarmed: frozenset[str]
-) -> Interval | None:
+def live_interval(asset: Controllable, grants: tuple[Grant, ...], unarmed: frozenset[str]) -> Interval | None:
     """Return the hull of all grants that may be in force, or None where the device is at its fallback for sure."""
     if asset.asset_id in unarmed:
         return asset.nameplate
     if not grants:
         return None
-    return Interval(min(grant.interval.min_kw for grant in grants), max(grant.interval.max_kw for grant in grants))
+    return Interval(
+        min(grant.interval.min_kw for grant in grants), max(grant.interval.max_kw for grant in grants)
+    )
 
 
 def with_grant(
@@ -76,7 +76,9 @@ def with_grant(
     return (*others, Grant(now.mono_s, expires_s, interval))
 
 
-def restore(site: Site, grants: Mapping[str, tuple[Grant, ...]], now: Instant) -> dict[str, tuple[Grant, ...]]:
+def restore(
+    site: Site, grants: Mapping[str, tuple[Grant, ...]], now: Instant
+) -> dict[str, tuple[Grant, ...]]:
     """Return grants from the ledger of a former process, on this process's monotonic clock.
 
     The time between the two is not trusted: each grant counts for a whole lease from now.

@@ -44,33 +44,34 @@ class Cycle:
     late_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop works with; ``devices`` has the device of each controllable asset, ``state`` is the first one."""
+
+    board: Board
+    devices: Mapping[str, Device]
+    planner: Planner
+    keeper: HistoryKeeper
+    state: ControlState
+
+
 class Loop:
     """Runs ``step`` on a clock. Observers are called after the write phase of each cycle and must not block."""
 
     def __init__(
-        self,
-        site: Site,
-        clock: Clock,
-        board: Board,
-        devices: Mapping[str, Device],
-        planner: Planner,
-        keeper: HistoryKeeper,
-        state: ControlState,
-        *,
-        demand_share: float = 1.0,
-        is_shadow: bool = False,
+        self, site: Site, clock: Clock, parts: Parts, *, demand_share: float = 1.0, is_shadow: bool = False
     ) -> None:
-        """``devices`` has the device of each controllable asset; with ``is_shadow`` nothing is ever written."""
+        """With ``is_shadow`` nothing is ever written. ``demand_share`` is that of the month's demand charge."""
         self.lateness = Lateness()
         self.observers: list[Callable[[Cycle], None]] = []
         self.requests: Callable[[], tuple[Request, ...]] = tuple
         self._site = site
         self._clock = clock
-        self._board = board
-        self._devices = devices
-        self._planner = planner
-        self._keeper = keeper
-        self._state = state
+        self._board = parts.board
+        self._devices = parts.devices
+        self._planner = parts.planner
+        self._keeper = parts.keeper
+        self._state = parts.state
         self._demand_share = demand_share
         self._is_shadow = is_shadow
         self._sent: dict[str, tuple[float, float]] = {}

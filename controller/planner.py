@@ -39,7 +39,7 @@ def solve(request: PlanningInput) -> Plan:
 class Planner:
     """Solves the newest request; an older one that has not been begun is dropped."""
 
-    def __init__(self, timeout_s: float, on_plan: Callable[[Plan], None] = lambda plan: None) -> None:
+    def __init__(self, timeout_s: float, on_plan: Callable[[Plan], None] | None = None) -> None:
         """``timeout_s`` is wall time; a worker that is later is ended and replaced."""
         self.plan: Plan | None = None
         self.failures = 0
@@ -84,14 +84,15 @@ class Planner:
             self._fail("the solver took too long")
         except BrokenProcessPool:
             self._fail("the solver's process died")
-        except Exception as error:  # whatever a solver throws, the loop goes on with the last plan
+        except Exception as error:  # noqa: BLE001  whatever a solver throws, the loop goes on with the last plan
             self._fail(f"{type(error).__name__}: {error}")
         else:
             if self.last_cause:
                 log.info("planner is back")
                 self.last_cause = ""
             self.plan = plan
-            self._on_plan(plan)
+            if self._on_plan is not None:
+                self._on_plan(plan)
 
     def _fail(self, cause: str) -> None:
         self.failures += 1

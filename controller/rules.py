@@ -46,7 +46,11 @@ def envelope(view: View) -> tuple[dict[str, Interval], list[Reason]]:
             narrowing = rule(view, asset)
             if narrowing is None:
                 continue
-            narrowed = interval.narrow(narrowing[0]) if rule is not manual_override else _lower(interval, narrowing[0])
+            narrowed = (
+                interval.narrow(narrowing[0])
+                if rule is not manual_override
+                else _lower(interval, narrowing[0])
+            )
             if narrowed != interval:
                 reasons.append(Reason(rule.__name__, asset.asset_id, narrowing[1]))
             interval = narrowed
@@ -64,7 +68,9 @@ def dynamic_limit(view: View, asset: Controllable) -> Narrowing | None:
     """Keep within what the BMS or the charger permits right now; a stale limit fades to zero."""
     match view.seen.reading(asset.asset_id):
         case BatteryReading() as reading:
-            return Interval(-reading.max_discharge_kw, reading.max_charge_kw), "limit of the battery management system"
+            return Interval(
+                -reading.max_discharge_kw, reading.max_charge_kw
+            ), "limit of the battery management system"
         case ConnectorReading(max_kw=max_kw) if max_kw is not None and isfinite(max_kw):
             return Interval(0.0, max(max_kw, 0.0)), "limit of the charger"
         case _:
@@ -97,7 +103,9 @@ def state_of_charge(view: View, asset: Controllable) -> Narrowing | None:
     if reading.soc <= asset.soc_min:
         return Interval(0.0, asset.max_charge_kw), f"state of charge {reading.soc:.0%} is at its lower end"
     if reading.soc >= asset.soc_max:
-        return Interval(-asset.max_discharge_kw, 0.0), f"state of charge {reading.soc:.0%} is at its upper end"
+        return Interval(
+            -asset.max_discharge_kw, 0.0
+        ), f"state of charge {reading.soc:.0%} is at its upper end"
     return None
 
 

@@ -60,7 +60,11 @@ def guard(site: Site, books: Books, proposal: Proposal) -> Guarded:
         wanted_kw = powers_kw[asset.asset_id]
         reached_kw = _as_room_permits(asset, now, wanted_kw, proposal)
         if abs(reached_kw - wanted_kw) > SLACK_KW:
-            reasons.append(Reason("waits for room", asset.asset_id, f"{reached_kw:.1f} kW on the way to {wanted_kw:.1f} kW"))
+            reasons.append(
+                Reason(
+                    "waits for room", asset.asset_id, f"{reached_kw:.1f} kW on the way to {wanted_kw:.1f} kW"
+                )
+            )
         setpoints_kw[asset.asset_id] = reached_kw
     return Guarded(setpoints_kw, tuple(reasons), after.broken())
 
@@ -99,7 +103,13 @@ def _cut_to_fit(
             given_kw = _given_up(asset, powers_kw[asset.asset_id], over_kw, direction)
             if given_kw == powers_kw[asset.asset_id]:
                 continue
-            reasons.append(Reason("limit", asset.asset_id, f"cut from {powers_kw[asset.asset_id]:.1f} kW to {given_kw:.1f} kW"))
+            reasons.append(
+                Reason(
+                    "limit",
+                    asset.asset_id,
+                    f"cut from {powers_kw[asset.asset_id]:.1f} kW to {given_kw:.1f} kW",
+                )
+            )
             powers_kw[asset.asset_id] = given_kw
             after.book(asset, grant_interval(asset, given_kw))
 
@@ -113,7 +123,11 @@ def _given_up(asset: Controllable, power_kw: float, over_kw: float, direction: D
         case PvPlant():
             return min(power_kw + over_kw, 0.0) if direction is Direction.EXPORT else power_kw
         case Connector():
-            return _deliverable(asset, max(power_kw - over_kw, 0.0)) if direction is Direction.IMPORT else power_kw
+            return (
+                _deliverable(asset, max(power_kw - over_kw, 0.0))
+                if direction is Direction.IMPORT
+                else power_kw
+            )
 
 
 def _as_room_permits(asset: Controllable, now: Books, wanted_kw: float, proposal: Proposal) -> float:

@@ -1,7 +1,7 @@
 """Who is plugged in, from what the chargers say. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from controller.judge import Seen
 from station.clock import Instant
@@ -29,7 +29,8 @@ def track(site: Site, state: ControlState, seen: Seen, now: Instant) -> dict[str
                 sessions[connector_id] = old
         elif reading.is_occupied:
             memory = state.connectors.get(connector_id, ConnectorMemory())
-            sessions[connector_id] = _update(connector_id, old, reading, memory, site, now)
+            idle = _Idle(memory.idle_since_s, max(SATISFIED_AFTER_S, site.control.cycle_s), now)
+            sessions[connector_id] = _update(connector_id, old, reading, idle)
     return sessions
 
 
@@ -50,17 +51,20 @@ def ended(old: Mapping[str, Session], new: Mapping[str, Session], now: Instant) 
     )
 
 
-def _update(
-    connector_id: str,
-    old: Session | None,
-    reading: ConnectorReading,
-    memory: ConnectorMemory,
-    site: Site,
-    now: Instant,
-) -> Session:
-    session_id = reading.session_id or (old.session_id if old else f"{connector_id}@{now.at:%Y%m%dT%H%M%S}")
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    """Since when an offer was not taken up (None: it is, or there is none), and how long makes a car satisfied."""
+
+    since_s: float | None
+    patience_s: float
+    now: Instant
+
+
+def _update(connector_id: str, old: Session | None, reading: ConnectorReading, idle: _Idle) -> Session:
+    at = idle.now.at
+    session_id = reading.session_id or (old.session_id if old else f"{connector_id}@{at:%Y%m%dT%H%M%S}")
     if old is None or old.session_id != session_id:
-        old = Session(session_id, connector_id, now.at, 0.0, None, None, None)
+        old = Session(session_id, connector_id, at, 0.0, None, None, None)
     return replace(
         old,
         delivered_kwh=reading.session_kwh,
@@ -69,15 +73,13 @@ def _update(
         known_kwh=reading.known_kwh,
         soc=reading.soc,
         capacity_kwh=reading.capacity_kwh,
-        is_satisfied=_is_satisfied(old, reading, memory, site, now),
+        is_satisfied=_is_satisfied(old, reading, idle),
     )
 
 
-def _is_satisfied(
-    old: Session, reading: ConnectorReading, memory: ConnectorMemory, site: Site, now: Instant
-) -> bool:
+def _is_satisfied(old: Session, reading: ConnectorReading, idle: _Idle) -> bool:
     if reading.power_kw > DRAWS_KW:
         return False
-    if memory.idle_since_s is None:
+    if idle.since_s is None:
         return old.is_satisfied
-    return old.is_satisfied or now.mono_s - memory.idle_since_s >= max(SATISFIED_AFTER_S, site.control.cycle_s)
+    return old.is_satisfied or idle.now.mono_s - idle.since_s >= idle.patience_s

@@ -71,7 +71,11 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     Nothing is read or written and no input changes. Exactly one entry per controllable asset comes back, always.
     """
     seen = judge(site, snapshot, now)
-    dt_s = min(now.mono_s - state.samples[-1].mono_s, 2.0 * site.control.cycle_s) if state.samples else site.control.cycle_s
+    dt_s = (
+        min(now.mono_s - state.samples[-1].mono_s, 2.0 * site.control.cycle_s)
+        if state.samples
+        else site.control.cycle_s
+    )
     intervals, reasons = rules.envelope(rules.View(site, state, snapshot, seen, now))
     cycle = _Cycle(
         site=site,
@@ -109,7 +113,7 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     new_state = ControlState(
         started_s=state.started_s,
         cycles=state.cycles + 1,
-        setpoints_kw=_commanded(cycle, setpoints),
+        setpoints_kw=_commanded(setpoints),
         grants=grants,
         sessions=cycle.sessions,
         connectors=_memories(cycle, setpoints),
@@ -171,7 +175,12 @@ def _choose(
     """Battery first, cars in what is left, and the gate over both."""
     site = cycle.site
     expected_kw = sum(
-        expected_draw_kw(c, cycle.intervals[c.asset_id].clamp(wanted.powers_kw[c.asset_id]), cycle.last_kw[c.asset_id], cycle.seen)
+        expected_draw_kw(
+            c,
+            cycle.intervals[c.asset_id].clamp(wanted.powers_kw[c.asset_id]),
+            cycle.last_kw[c.asset_id],
+            cycle.seen,
+        )
         for c in site.connectors
     )
     sent = dispatch(
@@ -183,9 +192,11 @@ def _choose(
         old_support_kw=cycle.state.support_kw,
         dt_s=cycle.dt_s,
     )
-    order = sorted(site.connectors, key=lambda c: (laxity_s(cycle.sessions.get(c.asset_id), c, cycle.now), c.asset_id))
+    order = sorted(
+        site.connectors, key=lambda c: (laxity_s(cycle.sessions.get(c.asset_id), c, cycle.now), c.asset_id)
+    )
     fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors)
-    offers_kw, reasons = allocate(site, fleet, _before_cars(cycle, books, sent), sent.excess_kw, cycle.now)
+    offers_kw, reasons = allocate(fleet, _before_cars(cycle, books, sent), sent.excess_kw, cycle.now)
     proposal = Proposal(
         powers_kw={**wanted.powers_kw, **sent.batteries_kw, **offers_kw},
         last_kw=cycle.last_kw,
@@ -240,11 +251,15 @@ def _last_kw(asset: Controllable, state: ControlState, seen: Seen) -> float:
     if reading is None:
         return asset.nameplate.min_kw if isinstance(asset, PvPlant) else 0.0
     if isinstance(asset, PvPlant):
-        return asset.nameplate.min_kw if reading.setpoint_kw is None else asset.nameplate.clamp(reading.setpoint_kw)
+        return (
+            asset.nameplate.min_kw
+            if reading.setpoint_kw is None
+            else asset.nameplate.clamp(reading.setpoint_kw)
+        )
     return asset.nameplate.clamp(reading.power_kw)
 
 
-def _commanded(cycle: _Cycle, setpoints: Mapping[str, Setpoint | Withheld]) -> dict[str, float]:
+def _commanded(setpoints: Mapping[str, Setpoint | Withheld]) -> dict[str, float]:
     """Return the powers to ramp from in the next cycle; an asset that nothing was written to is forgotten."""
     return {asset_id: entry.power_kw for asset_id, entry in setpoints.items() if isinstance(entry, Setpoint)}
 
@@ -257,7 +272,6 @@ def _memories(cycle: _Cycle, setpoints: Mapping[str, Setpoint | Withheld]) -> di
         reading = cycle.seen.connectors.get(connector_id)
         entry = setpoints[connector_id]
         memories[connector_id] = remember(
-            connector,
             cycle.state.connectors.get(connector_id, ConnectorMemory()),
             old_kw=cycle.last_kw[connector_id],
             new_kw=entry.power_kw if isinstance(entry, Setpoint) else cycle.last_kw[connector_id],

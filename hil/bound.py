@@ -1,7 +1,7 @@
 """The bound of a twin run: what perfect foresight would have cost on the same cars, sun and load."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import process_time
 
 from hil.account import Account, account
@@ -27,7 +27,9 @@ def run_oracle(run: TwinRun) -> Account:
     starts = tuple(run.start_at + timedelta(seconds=window_s * slot) for slot in range(slots))
     surroundings = run.surroundings()
     offset_s = (run.start_at - surroundings.starts_at).total_seconds()
-    means = [surroundings.means_kw(offset_s + window_s * i, offset_s + window_s * (i + 1)) for i in range(slots)]
+    means = [
+        surroundings.means_kw(offset_s + window_s * i, offset_s + window_s * (i + 1)) for i in range(slots)
+    ]
     sessions = _seated(site, run)
     soc = {battery.asset_id: run.soc for battery in site.batteries}
     found = oracle(site, starts, [load for load, _ in means], [-sun for _, sun in means], sessions, soc)
@@ -62,11 +64,17 @@ def _seated(site: Site, run: TwinRun) -> list[PastSession]:
 
 
 def _as_world(
-    run: TwinRun, found: OracleResult, sessions: list[PastSession], starts: tuple, load_kw: list[float]
-) -> WorldResult:  # type: ignore[type-arg]
+    run: TwinRun,
+    found: OracleResult,
+    sessions: list[PastSession],
+    starts: tuple[datetime, ...],
+    load_kw: list[float],
+) -> WorldResult:
     site = run.site
     window_s = site.tariff.demand.window_s
-    battery_kw = [sum(powers) for powers in zip(*found.battery_kw.values(), strict=True)] or [0.0] * len(starts)
+    battery_kw = [sum(powers) for powers in zip(*found.battery_kw.values(), strict=True)] or [0.0] * len(
+        starts
+    )
     capacity_kwh = sum(battery.capacity_kwh for battery in site.batteries)
     stored_kwh = [
         sum(found.soc[battery.asset_id][slot] * battery.capacity_kwh for battery in site.batteries)
@@ -74,7 +82,14 @@ def _as_world(
     ]
     soc = tuple(kwh / capacity_kwh if capacity_kwh else 0.0 for kwh in stored_kwh)
     means = SlotMeans(
-        starts, window_s, found.grid_kw, tuple(load_kw), found.pv_kw, tuple(battery_kw), found.charging_kw, soc
+        starts,
+        window_s,
+        found.grid_kw,
+        tuple(load_kw),
+        found.pv_kw,
+        tuple(battery_kw),
+        found.charging_kw,
+        soc,
     )
     outcomes = tuple(
         Outcome(

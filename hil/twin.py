@@ -5,7 +5,7 @@ one-slot plan each cycle; ``uncontrolled`` bypasses the controller; ``oracle`` i
 """
 
 from collections.abc import Callable
-from time import perf_counter, process_time
+from time import process_time
 
 from controller.history import HistoryKeeper
 from controller.planning import planning_input
@@ -18,12 +18,10 @@ from optimizer import baselines
 from optimizer.baselines import Moment
 from optimizer.demand import expected_peak_kw
 from optimizer.solve import schedule
+from station.assets import Battery
 from station.decision import ControlState, Decision, Setpoint
-from station.inputs import Series, SessionRow
-from station.measurement import Snapshot, WriteResult
+from station.measurement import BatteryReading, Snapshot, WriteResult
 from station.plan import Plan
-from station.session import PastSession
-from station.topology import Site
 
 REACTION_S = 1.0
 """With coarse steps the controller acts so long after the surroundings have changed, as it would in life."""
@@ -42,7 +40,7 @@ Progress = Callable[[str, float], None]
 """Called with the strategy and the share of its run that is done, 0..1."""
 
 
-def run_strategy(run: TwinRun, strategy: str, progress: Progress = lambda name, share: None) -> Account:
+def run_strategy(run: TwinRun, strategy: str, progress: Progress | None = None) -> Account:
     """Return the account of one strategy; ``strategy`` is one of ``STRATEGIES`` but ``oracle``."""
     began_s = process_time()
     world = run.world()
@@ -51,8 +49,8 @@ def run_strategy(run: TwinRun, strategy: str, progress: Progress = lambda name, 
     for index in range(steps):
         _cycle(world, driver, run.step_s)
         if index % 240 == 0:
-            progress(strategy, index / steps)
-    progress(strategy, 1.0)
+            _tell(progress, strategy, index / steps)
+    _tell(progress, strategy, 1.0)
     spent_s = max(process_time() - began_s, 1e-9)
     return account(
         run.site, strategy, world.result(), plan_ms=driver.plan_ms, sim_days_per_s=run.days / spent_s
@@ -81,9 +79,9 @@ class _Uncontrolled:
 
     def act(self) -> None:
         """Command every device to its most."""
-        for asset in (*self._site.batteries, *self._site.pv_plants, *self._site.connectors):
+        for asset in self._site.controllables:
             nameplate = asset.nameplate
-            power_kw = 0.0 if asset in self._site.batteries else nameplate.max_kw or nameplate.min_kw
+            power_kw = 0.0 if isinstance(asset, Battery) else nameplate.max_kw or nameplate.min_kw
             self._world.command(asset.asset_id, power_kw, self._lease_s)
 
 
@@ -128,17 +126,13 @@ class _Controlled:
             tuple(self._state.sessions.values()),
             self._state.last.base_kw,
             self._state.last.pv_kw,
-            {
-                key: reading.soc
-                for key, reading in snapshot.readings.items()
-                if hasattr(reading, "max_charge_kw")
-            },
+            {key: its.soc for key, its in snapshot.readings.items() if isinstance(its, BatteryReading)},
             cap_kw=cap_kw,
         )
         return baseline(moment)
 
     def _make_plan(self, snapshot: Snapshot) -> None:
-        began_s = perf_counter()
+        began_s = process_time()
         request = planning_input(
             self._site,
             self._state,
@@ -149,15 +143,20 @@ class _Controlled:
             expected_peak_kw=self._expected_peak_kw(snapshot),
         )
         self._plan = schedule(request)
-        self.plan_ms.append((perf_counter() - began_s) * 1000.0)
+        self.plan_ms.append((process_time() - began_s) * 1000.0)
 
     def _expected_peak_kw(self, snapshot: Snapshot) -> float | None:
-        """Return the peak that the past lets expect; a cap of a baseline is fixed for the run, the planner's is daily."""
+        """Return the peak that the past lets expect: fixed for the run as a baseline's cap, daily for the planner."""
         day = "run" if self._strategy == "capped_llf" else snapshot.taken.at.date()
         if day != self._peak_day:
             self._peak_day = day
             self._peak_kw = expected_peak_kw(self._site, self._keeper.history(), snapshot.taken.at)
         return self._peak_kw
+
+
+def _tell(progress: Progress | None, strategy: str, share: float) -> None:
+    if progress is not None:
+        progress(strategy, share)
 
 
 def _confirmed(decision: Decision, sent_s: float) -> dict[str, WriteResult]:

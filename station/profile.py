@@ -1,4 +1,4 @@
-"""Device profiles as data: how a device's registers or nodes become quantities. Read by ``configs``, used by ``drivers``.
+"""Device profiles as data: how registers or nodes become quantities. Read by ``configs``, used by ``drivers``.
 
 The sign flips here and nowhere else: ``sign`` turns the device's convention into load convention.
 """

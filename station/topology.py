@@ -68,7 +68,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Site:
-    """A whole station; immutable after load. ``timezone`` is an IANA name; latitude north and longitude east in degrees."""
+    """A whole station; immutable after load. ``timezone`` is an IANA name, coordinates are degrees north and east."""
 
     site_id: str
     timezone: str
@@ -122,7 +122,8 @@ class Site:
     def continuous_kw(self, direction: Direction) -> float:
         """Return the lowest continuous power limit that holds the base load (the PCC), infinite where there is none."""
         return min(
-            (c.bound for c in self.constraints if c.direction is direction and c.base_weight == 1.0), default=float("inf")
+            (c.bound for c in self.constraints if c.direction is direction and c.base_weight == 1.0),
+            default=float("inf"),
         )
 
     def members_below(self, node_id: str) -> frozenset[str]:
@@ -141,7 +142,9 @@ class Site:
             base_kw = self.base_load.max_kw if is_import else -self.base_load.min_kw
             total = sum(worst.values()) + constraint.base_weight * base_kw
             if total > constraint.bound + 1e-6:
-                guilty = sorted((key for key, value in worst.items() if value > 0), key=lambda key: -worst[key])
+                guilty = sorted(
+                    (key for key, value in worst.items() if value > 0), key=lambda key: -worst[key]
+                )
                 yield (
                     f"fallbacks and base load reach {total:.1f} at {constraint.name}, limit {constraint.bound:.1f}: "
                     + ", ".join(guilty or [self.base_load.asset_id])
@@ -182,7 +185,8 @@ def _phase_constraints(node_id: str, assets: list[Controllable], limit: CurrentL
     """Yield a bound in A for each phase and direction; ``assets`` are those below the node."""
     for phase in ALL_PHASES:
         weights = {
-            asset.asset_id: 1000.0 / (len(phases_of(asset)) * (asset.voltage_v if isinstance(asset, Connector) else 230.0))
+            asset.asset_id: 1000.0
+            / (len(phases_of(asset)) * (asset.voltage_v if isinstance(asset, Connector) else 230.0))
             for asset in assets
             if phase in phases_of(asset)
         }

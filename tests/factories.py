@@ -89,16 +89,23 @@ def a_site(
     acs = tuple(a_connector(f"ac{i + 1}", phases=(phases[i % 3],)) for i in range(ac))
     dcs = tuple(
         a_connector(
-            f"dc{i + 1}", kind=ConnectorKind.DC, phases=ALL_PHASES, max_kw=60.0, min_kw=5.0, fallback_kw=5.0, lease_s=10.0,
+            f"dc{i + 1}",
+            kind=ConnectorKind.DC,
+            phases=ALL_PHASES,
+            max_kw=60.0,
+            min_kw=5.0,
+            fallback_kw=5.0,
+            lease_s=10.0,
             ramp_kw_per_s=20.0,
         )
         for i in range(dc)
-    )  # fmt: skip
+    )
     battery = (a_battery(),) if batteries is None else batteries
     pv = (PvPlant("pv", 50.0, -50.0, 10.0),)
     short_kw = 1.3 * limit_kw if short_time_kw is None else short_time_kw
     limits = tuple(
-        PowerLimit(LimitClass.HARD, direction, limit_kw, short_kw, short_time_s, "breaker") for direction in Direction
+        PowerLimit(LimitClass.HARD, direction, limit_kw, short_kw, short_time_s, "breaker")
+        for direction in Direction
     )
     others = ("building", *(asset.asset_id for asset in (*battery, *pv, *dcs)))
     feeder_limits = () if feeder_a is None else (CurrentLimit(feeder_a, "feeder fuse"),)
@@ -139,7 +146,12 @@ def readings(
     result: dict[str, Measurement] = {}
     for battery in site.batteries:
         result[battery.asset_id] = BatteryReading(
-            now.mono_s, battery_kw, soc, battery.max_charge_kw, battery.max_discharge_kw, held.get(battery.asset_id, 0.0)
+            now.mono_s,
+            battery_kw,
+            soc,
+            battery.max_charge_kw,
+            battery.max_discharge_kw,
+            held.get(battery.asset_id, 0.0),
         )
     for plant in site.pv_plants:
         result[plant.asset_id] = PvReading(now.mono_s, pv_kw, held.get(plant.asset_id, -plant.rated_kw))
@@ -150,19 +162,27 @@ def readings(
         if key in cars_kw:
             state = ConnectorState.CHARGING if power_kw > 0 else ConnectorState.PLUGGED
         result[key] = ConnectorReading(
-            now.mono_s, power_kw, state, f"{key}-s" if key in cars_kw else None, setpoint_kw=held.get(key, 0.0)
+            now.mono_s,
+            power_kw,
+            state,
+            f"{key}-s" if key in cars_kw else None,
+            setpoint_kw=held.get(key, 0.0),
         )
     total_kw = base_kw + sum(reading.power_kw for reading in result.values())  # type: ignore[union-attr]
     result[site.meter.asset_id] = MeterReading(now.mono_s, total_kw)
     return result
 
 
-def a_snapshot(now: Instant, measured: Mapping[str, Measurement], writes: Mapping[str, WriteResult] | None = None) -> Snapshot:
+def a_snapshot(
+    now: Instant, measured: Mapping[str, Measurement], writes: Mapping[str, WriteResult] | None = None
+) -> Snapshot:
     """Return a snapshot of these readings."""
     return Snapshot(now, measured, writes or {})
 
 
-def a_plan(now: Instant, targets_kw: Mapping[str, float], sessions: Mapping[str, str], peak_kw: float = 50.0) -> Plan:
+def a_plan(
+    now: Instant, targets_kw: Mapping[str, float], sessions: Mapping[str, str], peak_kw: float = 50.0
+) -> Plan:
     """Return a plan with the same targets in each of eight slots."""
     slots = 8
     return Plan(
