@@ -80,7 +80,7 @@ def _claim(connection: sqlite3.Connection, file: Path, meta: dict[str, str]) -> 
 
 
 def _move_aside(file: Path) -> None:
-    """Rename a file that SQLite can't use, with its helpers; nothing is deleted."""
+    """Rename a file that SQLite can't use, with its -wal and -shm; nothing is deleted."""
     number = next(n for n in range(1, 10_000) if not file.with_name(f"{file.name}.broken-{n}").exists())
     for end in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
