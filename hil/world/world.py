@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from hil.plant import (
     Command,
@@ -83,6 +83,7 @@ class World:
         is_energy_known: bool = False,
         noise: LoadNoise | None = None,
     ) -> None:
+        start_at = start_at.astimezone(UTC)  # sums in local time would lose an hour in spring
         self.site = site
         self.params = params or PlantParams()
         self._surroundings = surroundings

@@ -1,0 +1,1 @@
+"""The plant behind real protocol servers, made from the same profiles that the drivers use."""

@@ -1,0 +1,121 @@
+"""One emulated device: values by point, writes, its own watchdog registers, and faults to switch on."""
+
+from collections.abc import Callable, Mapping
+from zlib import crc32
+
+from drivers import codec
+from hil.emulators.live import LivePlant
+from hil.emulators.quantities import Quantity, quantities
+from station.profile import DeviceBinding, Point
+
+
+class Refused(Exception):
+    """The device takes no write now."""
+
+
+class EmulatedDevice:
+    """A device of the site, whatever its protocol. Connectors count from 0; a device without any has number 0.
+
+    Faults: ``silent`` takes connections and requests and answers nothing; ``frozen`` answers with the values of the
+    moment at which it froze, counters of life included, and lets no write through to the plant although it
+    acknowledges it; ``refuses_writes`` answers every write with an error.
+    """
+
+    def __init__(self, binding: DeviceBinding, live: LivePlant, seed: int = 0) -> None:
+        self.binding = binding
+        self.refuses_writes = False
+        self._silent = False
+        self._listeners: list[Callable[[], None]] = []
+        self._live = live
+        self._seed = seed
+        self._frozen: dict[int, dict[str, Quantity]] | None = None
+        assets = live.world.site.by_id
+        known = [assets[asset_id] for asset_id in binding.asset_ids if asset_id in assets]
+        self._lease_s = {asset.asset_id: asset.lease_s for asset in known}
+        self._fallback_kw = {asset.asset_id: asset.fallback_kw for asset in known}
+
+    @property
+    def silent(self) -> bool:
+        """Return whether the device answers nothing."""
+        return self._silent
+
+    @silent.setter
+    def silent(self, is_silent: bool) -> None:
+        self._silent = is_silent
+        for told in self._listeners:
+            told()
+
+    def on_silence(self, told: Callable[[], None]) -> None:
+        """Call ``told`` whenever the device falls silent or speaks again."""
+        self._listeners.append(told)
+
+    @property
+    def frozen(self) -> bool:
+        """Return whether the device stands still."""
+        return self._frozen is not None
+
+    @frozen.setter
+    def frozen(self, is_frozen: bool) -> None:
+        self._frozen = None
+        if is_frozen:
+            self._frozen = {index: self.values(index) for index in range(len(self.binding.asset_ids))}
+
+    def values(self, connector: int) -> dict[str, Quantity]:
+        """Return the values of one connector's points, in the points' own units; None where there is none."""
+        if self._frozen is not None:
+            return self._frozen[connector]
+        asset_id = self.binding.asset_ids[connector]
+        points = self.binding.profile.points
+        canonical = quantities(self._live, asset_id, points)
+        canonical["lease_s"] = self._lease_s.get(asset_id)
+        canonical["fallback_kw"] = self._fallback_kw.get(asset_id)
+        return {name: self._in_unit(point, canonical.get(name), asset_id) for name, point in points.items()}
+
+    def write(self, connector: int, values: Mapping[str, codec.Value | None]) -> None:
+        """Take values in their points' units: the fallback and the timer's length first, then the setpoint.
+
+        Raises ValueError for a value that the device can't take, and ``Refused``. Every write of the setpoint starts
+        the timer anew; nothing else does. A timer of 0 s is switched off.
+        """
+        if self.refuses_writes:
+            raise Refused
+        asset_id = self.binding.asset_ids[connector]
+        taken = {name: self._checked(name, value, asset_id) for name, value in values.items()}
+        if self.frozen:
+            return
+        if "lease_s" in taken:
+            self._lease_s[asset_id] = taken["lease_s"]
+        if "fallback_kw" in taken:
+            self._fallback_kw[asset_id] = taken["fallback_kw"]
+            self._live.set_fallback_kw(asset_id, taken["fallback_kw"])
+        if "setpoint_kw" in taken:
+            self._live.command(asset_id, taken["setpoint_kw"], self._lease_s[asset_id] or float("inf"))
+
+    def _checked(self, name: str, value: codec.Value | None, asset_id: str) -> float:
+        """Return a written value in heliodock's units; raise ValueError where it is none or beyond the nameplate."""
+        if value is None or isinstance(value, str):
+            raise ValueError(f"{name}: {value!r} is not a number")
+        point = self.binding.profile.points[name]
+        canonical = codec.to_canonical(point, value, self._kw_per_a(asset_id))
+        if name == "lease_s":
+            return canonical
+        slack_kw = abs(codec.to_canonical(point, point.scale, self._kw_per_a(asset_id)))
+        if not self._live.world.site.by_id[asset_id].nameplate.holds(canonical, slack_kw):
+            raise ValueError(f"{name}: {canonical:g} kW is beyond the nameplate")
+        return canonical
+
+    def _in_unit(self, point: Point, quantity: Quantity, asset_id: str) -> Quantity:
+        if quantity is None or isinstance(quantity, str):
+            return quantity
+        value = codec.from_canonical(point, quantity, self._kw_per_a(asset_id))
+        if self.binding.profile.kind == "meter" and point.name == "power_kw":
+            value += self._last_digit() * point.scale
+        return value
+
+    def _last_digit(self) -> int:
+        """Return -1, 0 or 1: the unsteady last digit of a meter, the same for the same seed and tenth of a second."""
+        tick = round(self._live.uptime_s * 10.0)
+        return crc32(f"{self._seed} {tick}".encode()) % 3 - 1
+
+    def _kw_per_a(self, asset_id: str) -> float:
+        return self.binding.kw_per_a.get(asset_id, 0.0)
