@@ -66,7 +66,8 @@ class App:
         self._pollers = [
             Poller(_at_least(device, cycle_s), board, clock, phase_s=cycle_s / 2.0) for device in devices
         ]
-        self.planner = Planner(self.site.planning.timeout_s)
+        self.plan_ms: list[float] = []
+        self.planner = Planner(self.site.planning.timeout_s, lambda plan: self.plan_ms.append(plan.solve_ms))
         self.loop = Loop(
             self.site,
             clock,
