@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time
+from os import strerror
 from typing import Protocol as Interface
 from typing import assert_never
 from zlib import crc32
@@ -80,7 +81,8 @@ class Rig:
             try:
                 await server.start()
             except OSError as failed:
-                problem = f"cannot listen on {binding.host}:{binding.port} ({failed.strerror or failed})"
+                cause = strerror(failed.errno) if failed.errno else str(failed)
+                problem = f"cannot listen on {binding.host}:{binding.port}: {cause.lower()}"
                 raise ConfigError(str(self._file), 0, f"device {device_id}", problem) from None
 
     async def follow(self) -> None:

@@ -5,7 +5,7 @@ from math import floor
 
 from hil.world import World
 from station.clock import Clock
-from station.measurement import Measurement, MeterReading
+from station.measurement import Measurement
 
 
 class LivePlant:
@@ -45,12 +45,6 @@ class LivePlant:
         if self._readings is None:
             self._readings = self.world.readings()
         return self._readings
-
-    def grid_kw(self) -> float:
-        """Return what the grid meter shows now."""
-        reading = self.readings()[self.world.site.meter.asset_id]
-        assert isinstance(reading, MeterReading)
-        return reading.power_kw
 
     def command(self, asset_id: str, power_kw: float, lease_s: float) -> None:
         """Give one device a setpoint (kW, load convention), now."""
