@@ -78,10 +78,10 @@ def _start_kwh(request: PlanningInput) -> dict[str, float]:
     }
 
 
-def _window_energy_kwh(request: PlanningInput, grid: Grid) -> float:
-    """Return the energy imported in the demand window that slot 0 is, where the two are the same."""
+def _window_energy_kwh(request: PlanningInput, grid: Grid) -> float | None:
+    """Return the energy imported in the demand window that slot 0 is; None where that is not known."""
     if request.window_starts_at != grid.starts_at or request.site.tariff.demand.window_s != grid.slot_s:
-        return 0.0
+        return None
     return max(0.0, _finite_or(request.window_energy_kwh, 0.0))
 
 

@@ -18,6 +18,7 @@ DEFAULT_STAY_H = 6.0
 """Stay of a car whose driver said nothing."""
 DEFAULT_NEED_KWH = 15.0
 OUTSTAYED_H = 0.25
+URGENT_H = 0.5
 TOP_UP_KWH = 1.0
 """A car that has all that was asked for and still draws gets this much more, again and again."""
 
@@ -93,39 +94,58 @@ def capped_llf(moment: Moment) -> Plan:
 
     The battery is counted on while it lasts, so cars may use its power above the cap.
     """
-    return _with_battery(moment, reserve=False)
+    return _with_battery(moment, urgent=False)
 
 
 def rules(moment: Moment) -> Plan:
-    """LLF under the cap, with the battery shaving what is above it and storing what the sun has left."""
-    return _with_battery(moment, reserve=True)
+    """LLF under the cap with the battery's help; a car that can't wait gets what the limits leave above the cap."""
+    return _with_battery(moment, urgent=True)
 
 
-def _with_battery(moment: Moment, *, reserve: bool) -> Plan:
-    """Share the cap among cars, then let the battery close the gap between the net load and the cap.
+def _with_battery(moment: Moment, *, urgent: bool) -> Plan:
+    """Share the cap and what the battery gives among cars, then let the battery close the gap to the cap.
 
-    With ``reserve`` cars do not count on the battery: only the base load is held by it.
+    With ``urgent`` a car that can't wait may use what the limits of the tree leave above the cap.
     """
     limit = moment.site.continuous_kw(Direction.IMPORT)
     cap_kw = min(limit, moment.cap_kw if moment.cap_kw is not None else limit)
-    support = 0.0 if reserve else sum(_discharge_kw(moment, b.asset_id) for b in moment.site.batteries)
+    support = sum(_discharge_kw(moment, battery.asset_id) for battery in moment.site.batteries)
     room = _room(moment, min(limit, cap_kw + 0.8 * support))
     powers = _in_order(moment, lambda wish: wish.laxity_h, room)
-    net = moment.load_kw + moment.pv_kw + sum(powers.values())
-    batteries = {}
+    if urgent:
+        pressed = [wish for wish in _wishes(moment) if wish.laxity_h < URGENT_H]
+        free = _room(moment, limit)
+        for name, power in powers.items():
+            free.take(name, power)
+        for wish in sorted(pressed, key=lambda wish: wish.laxity_h):
+            name = wish.session.connector_id
+            more = min(wish.max_kw - powers[name], free.free_kw(name))
+            if powers[name] + more >= wish.min_kw:
+                powers[name] += more
+                free.take(name, more)
+    return _plan(
+        moment, powers, _battery_powers(moment, cap_kw, moment.load_kw + moment.pv_kw + sum(powers.values()))
+    )
+
+
+def _battery_powers(moment: Moment, cap_kw: float, net_kw: float) -> dict[str, float]:
+    """Return what batteries do about a net load: shave it to the cap, or fill up below it, else from spare sun only."""
+    powers = {}
     for battery in moment.site.batteries:
         soc = moment.soc.get(battery.asset_id)
         if soc is None or battery.asset_id in moment.unavailable:
             continue
-        if net > cap_kw:
-            power = -min(net - cap_kw, _discharge_kw(moment, battery.asset_id))
+        if net_kw > cap_kw:
+            power = -min(net_kw - cap_kw, _discharge_kw(moment, battery.asset_id))
         else:
-            wanted = max(-net, 0.0) if moment.cap_kw is None else cap_kw - net
-            room_kwh = max(0.0, (battery.soc_max - soc) * battery.capacity_kwh) / battery.charge_efficiency
+            wanted = max(-net_kw, 0.0) if moment.cap_kw is None else cap_kw - net_kw
+            room_kwh = max(0.0, (battery.soc_max - soc) * battery.capacity_kwh) / max(
+                battery.charge_efficiency, 0.01
+            )
             power = min(wanted, battery.max_charge_kw, room_kwh / _slot_h(moment))
-        batteries[battery.asset_id] = power
-        net += power
-    return _plan(moment, powers, batteries)
+        powers[battery.asset_id] = power
+        net_kw += power
+    return powers
 
 
 def _discharge_kw(moment: Moment, battery_id: str) -> float:

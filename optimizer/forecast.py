@@ -196,7 +196,7 @@ def _highest_by(values: Floats, where: Ints, count: int) -> Floats:
 
 def _slot_seconds(starts_at: datetime, slots: int, slot_s: float) -> Floats:
     """Return the UTC epoch seconds of the starts of ``slots`` slots."""
-    return starts_at.timestamp() + slot_s * np.arange(slots)
+    return starts_at.timestamp() + slot_s * np.arange(slots, dtype=np.float64)
 
 
 def _resampled(values: Floats, from_s: float, to_s: float) -> Floats:

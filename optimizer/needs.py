@@ -217,8 +217,8 @@ def arrival_groups(site: Site, expected: Sequence[ExpectedSession], grid: Grid) 
 
 
 def _coarser(grid: Grid, step: int, *, up: bool) -> int:
-    """Return ``step`` rounded to whole hours (arrivals up, departures down) so that few groups remain."""
-    width = 1 if grid.hours[step] > 0.9 else 4
+    """Return ``step`` rounded to the hour (arrivals, up) or to two (departures, down), so that few groups remain."""
+    width = (1 if grid.hours[step] > 0.9 else 4) * (1 if up else 2)
     return min(grid.steps - 1, step + (-step % width if up else -(step % width)))
 
 

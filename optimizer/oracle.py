@@ -99,6 +99,7 @@ def oracle(
     load_kw: Sequence[float],
     pv_kw: Sequence[float],
     sessions: Sequence[PastSession],
+    *,
     soc: Mapping[str, float],
 ) -> OracleResult | None:
     """Return the cheapest way through slots of the tariff's demand window, or None where the solver found none.

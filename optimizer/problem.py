@@ -154,7 +154,7 @@ class Problem:
     paid_kw: Floats
     prior_kw: float
     demand_price: float
-    window_energy_kwh: float
+    window_energy_kwh: float | None
     scenarios: tuple[Scenario, ...]
     cars: tuple[Car, ...]
     start_kwh: Mapping[str, float]

@@ -17,6 +17,8 @@ from optimizer.solvers import Answer, NoAnswer, Solver, answer, cbc, highs
 from station.plan import Plan, PlanOrigin
 
 INTEGER_STEPS = 1
+ROUNDS = 3
+"""How often on/off choices are added for cars that fell below their minimum; what remains is rounded."""
 GAP = 1e-3
 VALID_S = 7200.0
 NOTHING_KW = 1e-3
@@ -44,25 +46,35 @@ def _solved(problem: Problem, solver: Solver, timeout_s: float) -> Plan | NoAnsw
     found = answer(model.matrix, solver, timeout_s, GAP)
     if isinstance(found, NoAnswer):
         return found
-    if _needs_switches(model, found):
-        switched = build(problem, INTEGER_STEPS)
-        whole = answer(switched.matrix, solver, timeout_s, GAP)
-        if isinstance(whole, Answer):
-            model, found = switched, whole
+    asked: frozenset[str] = frozenset()
+    for _ in range(ROUNDS):
+        small = _below_minimum(model, found)
+        if not small:
+            break
+        asked |= small
+        switched = build(problem, INTEGER_STEPS, asked)
+        whole = answer(switched.matrix, solver, timeout_s / ROUNDS, GAP)
+        if isinstance(whole, NoAnswer):
+            break
+        model, found = switched, whole
     return plan_of(model, found)
 
 
-def _needs_switches(model: Model, found: Answer) -> bool:
-    """Return whether a car would get more than nothing and less than its minimum in the first steps."""
-    for car in model.problem.cars:
-        power = found.x[model.flows[0].cars[car.session_id][:INTEGER_STEPS]]
-        if ((power > NOTHING_KW) & (power < car.min_kw - 1e-6)).any():
-            return True
-    return False
+def _below_minimum(model: Model, found: Answer) -> frozenset[str]:
+    """Return the sessions that would get more than nothing and less than their minimum in the first steps."""
+    powers = {
+        car.session_id: found.x[model.flows[0].cars[car.session_id][:INTEGER_STEPS]]
+        for car in model.problem.cars
+    }
+    return frozenset(
+        car.session_id
+        for car in model.problem.cars
+        if ((powers[car.session_id] > NOTHING_KW) & (powers[car.session_id] < car.min_kw - 1e-6)).any()
+    )
 
 
 def plan_of(model: Model, found: Answer) -> Plan:
-    """Return the solution as a plan on slots; powers below the minimum beyond the first steps stay as they are."""
+    """Return the solution as a plan on slots; beyond the first steps a power may lie below the minimum."""
     problem, x = model.problem, found.x
     grid, flows, scenario = problem.grid, model.flows[0], problem.scenarios[0]
     targets: dict[str, Floats] = {}
@@ -74,7 +86,7 @@ def plan_of(model: Model, found: Answer) -> Plan:
     targets.update({connector.asset_id: np.zeros(grid.steps) for connector in problem.site.connectors})
     for car in problem.cars:
         columns = flows.cars[car.session_id]
-        targets[car.connector_id][: len(columns)] = np.where(x[columns] > NOTHING_KW, x[columns], 0.0)
+        targets[car.connector_id][: len(columns)] = _rounded(x[columns], car.min_kw)
     curtailed = x[flows.curtailed]
     rated_kw = sum(plant.rated_kw for plant in problem.site.pv_plants)
     for plant in problem.site.pv_plants:
@@ -99,6 +111,14 @@ def plan_of(model: Model, found: Answer) -> Plan:
         soc=soc,
         expected_cost=_cost(model, found),
     )
+
+
+def _rounded(powers: Floats, min_kw: float) -> Floats:
+    """Return powers without dust; in the first steps nothing remains between 0 and the minimum."""
+    powers = np.where(powers > NOTHING_KW, powers, 0.0)
+    first = powers[:INTEGER_STEPS]
+    powers[:INTEGER_STEPS] = np.where(first < min_kw - 1e-6, 0.0, first)
+    return powers
 
 
 def _cost(model: Model, found: Answer) -> float:
@@ -148,7 +168,7 @@ def _by_rules(request: PlanningInput, problem: Problem) -> Plan:
         request.unavailable,
         cap_kw if cap_kw > 0 else None,
     )
-    return rules(moment)
+    return replace(rules(moment), origin=PlanOrigin.RULES)
 
 
 def _ends_at(problem: Problem) -> datetime:
