@@ -36,7 +36,11 @@ def expected_peak_kw(site: Site, history: History, now: datetime) -> float | Non
 def _stretch(site: Site, history: History, starts_at: datetime, now: datetime) -> Stretch:
     """Return what the history knows of the time from ``starts_at``, with gaps filled by the usual day."""
     slots = max(0, int((now - starts_at).total_seconds() // STEP_S))
-    usual = forecast(site, history, starts_at, slots, STEP_S)
+    week = round(7 * 86_400.0 / STEP_S)
+    coming = forecast(site, history, starts_at + timedelta(seconds=slots * STEP_S), week, STEP_S)
+    same = (
+        np.arange(slots) - slots
+    ) % week  # the step of the coming week at the same hour of the same weekday
     load = _means(history, history.load_kw, starts_at, slots)
     sun = -_means(history, history.pv_kw, starts_at, slots)
     sessions = tuple(s for s in history.sessions if s.unplugged_at > starts_at and s.unplugged_at <= now)
@@ -44,8 +48,8 @@ def _stretch(site: Site, history: History, starts_at: datetime, now: datetime) -
     return Stretch(
         starts_at,
         STEP_S,
-        np.where(np.isfinite(load), load, usual.load_kw),
-        -np.where(np.isfinite(sun), sun, usual.pv_kw),
+        np.where(np.isfinite(load), load, coming.load_kw[same]),
+        -np.where(np.isfinite(sun), sun, coming.pv_kw[same]),
         sessions,
         half,
         one_month=True,

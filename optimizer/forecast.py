@@ -114,13 +114,13 @@ def _pv(past: Floats, past_s: Floats, future_s: Floats, slot_s: float) -> Floats
     future_slot = ((future_s % DAY_S) // slot_s).astype(np.int64)
     window = past[-PV_DAYS * per_day :]
     where = past_slot[-PV_DAYS * per_day :]
-    mean = _mean_by(window, where, per_day)
+    mean = _bridged(_mean_by(window, where, per_day))
     ratio_now = _ratio(past, past_slot, mean, round(2 * 3600.0 / slot_s))
     ratio_day = _ratio(past, past_slot, mean, per_day)
     lead_h = (np.arange(len(future_s)) + 0.5) * slot_s / 3600.0
     fade = np.exp(-lead_h / PV_MEMORY_H)
     ratio = 1.0 + fade * (ratio_now - 1.0) + 0.2 * (1.0 - fade) * (ratio_day - 1.0)
-    best = _highest_by(window, where, per_day)
+    best = np.maximum(_highest_by(window, where, per_day), np.nan_to_num(mean))
     result: Floats = np.minimum(mean[future_slot] * np.maximum(ratio, 0.0), best[future_slot])
     return result
 
@@ -172,9 +172,18 @@ def _profiles(past: Floats, past_local: Local, future_local: Local, days: int) -
     mean = _mean_by(past[recent], kinds[0][recent], 192)
     other = np.concatenate([mean[96:], mean[:96]])
     mean = np.where(np.isfinite(mean), mean, other)
-    if np.isfinite(mean).any():
-        mean = np.where(np.isfinite(mean), mean, np.nanmean(mean))
+    mean = np.concatenate([_bridged(mean[:96]), _bridged(mean[96:])])
     return mean[kinds[0]], mean[kinds[1]]
+
+
+def _bridged(day: Floats) -> Floats:
+    """Return a day profile with its gaps bridged by straight lines, midnight included."""
+    good = np.flatnonzero(np.isfinite(day))
+    if not len(good):
+        return day
+    slots = np.arange(len(day))
+    bridged: Floats = np.interp(slots, good, day[good], period=len(day))
+    return bridged
 
 
 def _mean_by(values: Floats, where: Ints, count: int) -> Floats:

@@ -3,9 +3,17 @@
 import pickle
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from optimizer.assemble import problem_of
+from optimizer.matrix import Matrix
+from optimizer.model import build
+from optimizer.solve import schedule
+from optimizer.solvers import Answer, NoAnswer, answer, cbc, highs, to_pulp
+from station.plan import PlanOrigin
 from tests.unit.optimizer.cases import (
     MONDAY,
     battery,
@@ -18,13 +26,6 @@ from tests.unit.optimizer.cases import (
     site,
     tariff,
 )
-
-from optimizer.assemble import problem_of
-from optimizer.matrix import Matrix
-from optimizer.model import build
-from optimizer.solve import schedule
-from optimizer.solvers import Answer, NoAnswer, answer, cbc, highs, to_pulp
-from station.plan import PlanOrigin
 
 FLAT = known([10.0] * 144, [0.0] * 144)
 
@@ -64,7 +65,8 @@ def test_without_a_peak_price_the_battery_is_filled_in_the_cheap_hours_and_used_
         soc={"battery": 0.1},
     )
     powers = np.array(schedule(cheap_then_dear).targets_kw["battery"])
-    assert powers[:16].max() > 0 and powers[:16].min() >= -1e-6
+    assert powers[:16].max() > 0
+    assert powers[:16].min() >= -1e-6
     assert powers[16:64].min() < 0
 
 
@@ -195,13 +197,13 @@ def test_the_check_sees_broken_rows_bounds_and_values() -> None:
     assert matrix.worst_violation(wrong) == float("inf")
 
 
-def test_the_model_can_be_written_for_people_to_read(tmp_path: object) -> None:
+def test_the_model_can_be_written_for_people_to_read(tmp_path: Path) -> None:
     problem, _ = to_pulp(build(problem_of(request(car("c1")))).matrix)
-    path = f"{tmp_path}/schedule.lp"
-    problem.writeLP(path)
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    assert "car_c1_0" in text and "soc_battery_3" in text
+    path = tmp_path / "schedule.lp"
+    problem.writeLP(str(path))
+    text = path.read_text(encoding="utf-8")
+    assert "car_c1_0" in text
+    assert "soc_battery_3" in text
 
 
 def test_history_full_of_gaps_is_enough() -> None:
