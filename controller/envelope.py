@@ -183,7 +183,7 @@ def _base_worst_kw(site: Site, base_kw: float, direction: Direction) -> float:
     base_load = site.base_load
     if direction is Direction.IMPORT:
         return max(min(base_kw + base_load.growth_kw, base_load.max_kw), base_kw)
-    return -max(base_kw - base_load.growth_kw, base_load.min_kw)
+    return -max(min(base_kw, base_load.max_kw) - base_load.growth_kw, base_load.min_kw)
 
 
 def settled(books: Books, assets: Mapping[str, Interval] | Mapping[str, Interval | None]) -> Books:
