@@ -32,7 +32,7 @@ def run_oracle(run: TwinRun) -> Account:
     ]
     sessions = _seated(site, run)
     soc = {battery.asset_id: run.soc for battery in site.batteries}
-    found = oracle(site, starts, [load for load, _ in means], [-sun for _, sun in means], sessions, soc)
+    found = oracle(site, starts, [load for load, _ in means], [-sun for _, sun in means], sessions, soc=soc)
     if found is None:
         raise HeliodockError("the perfect-foresight bound has no solution")
     world = _as_world(run, found, sessions, starts, [load for load, _ in means])
