@@ -28,8 +28,14 @@ LAG_MARGIN_S = 1.0
 EXCITATION_KW = 8.0
 """The assets must have moved by so much within the memory before an estimate means anything."""
 
-FIT_RATIO = 0.5
-"""The best lag must fit so much better than the worst, else the old estimate stays."""
+FIT_RATIO = 0.25
+"""Another lag must fit so much better than the present one, else that stays."""
+
+NOTICEABLE_KW2 = 1.0
+"""A base load that is smoother than this already needs no other lag."""
+
+LOAD_STEPS = 2
+"""The largest steps of the base load are left out of the fit: they may be real, and what the battery answers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,13 @@ def estimate_lag(site: Site, state: ControlState, samples: Sequence[PowerSample]
     powers_kw = [entry.assets_kw for entry in samples]
     if max(powers_kw) - min(powers_kw) < EXCITATION_KW:
         return current_s
+    present_s = current_s - LAG_MARGIN_S
+    present_kw2 = min(_roughness(samples, present_s), _roughness(samples, current_s))
+    if present_kw2 < NOTICEABLE_KW2:
+        return current_s
     roughness = {lag_s: _roughness(samples, lag_s) for lag_s in CANDIDATES_S}
-    best_s = min(roughness, key=lambda lag_s: (roughness[lag_s], lag_s))
-    if roughness[best_s] > FIT_RATIO * max(roughness.values()):
+    best_s = min(roughness, key=lambda lag_s: (roughness[lag_s], abs(lag_s - present_s)))
+    if roughness[best_s] >= FIT_RATIO * present_kw2:
         return current_s
     return max(best_s + LAG_MARGIN_S, current_s - 0.5)
 
@@ -99,8 +109,9 @@ def _meter(seen: Seen, now: Instant) -> tuple[float, float | None]:
 
 
 def _roughness(samples: Sequence[PowerSample], lag_s: float) -> float:
-    """Return the sum of squared steps of the base load that this lag would imply, kW^2."""
-    total, previous = 0.0, None
+    """Return the sum of squared steps of the base load that this lag would imply, kW^2, the largest left out."""
+    steps_kw: list[float] = []
+    previous = None
     for index in range(len(samples) // 4, len(samples)):
         entry = samples[index]
         if entry.grid_kw is None:
@@ -108,6 +119,6 @@ def _roughness(samples: Sequence[PowerSample], lag_s: float) -> float:
             continue
         base_kw = entry.grid_kw - assets_at(samples, entry.meter_s - lag_s)
         if previous is not None:
-            total += (base_kw - previous) ** 2
+            steps_kw.append(abs(base_kw - previous))
         previous = base_kw
-    return total
+    return sum(step_kw**2 for step_kw in sorted(steps_kw)[:-LOAD_STEPS])

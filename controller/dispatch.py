@@ -10,14 +10,18 @@ from dataclasses import dataclass
 
 from controller.follow import Wanted
 from station.assets import Battery
+from station.clock import Instant
 from station.limits import Interval
 from station.topology import Site
 
-RELEASE_KW_PER_S = 1.0
+RELEASE_KW_PER_S = 0.5
 """Support is given back so slowly; a lag that is believed too long then does no harm."""
 
+HOLD_S = 10.0
+"""After a rise nothing is given back for so long: until meter, lag error and converter have shown all of it."""
+
 DEAD_BAND_KW = 0.5
-"""A change of support smaller than this is not worth a write."""
+"""A rise smaller than this does not start the hold anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,16 @@ class Dispatch:
     """Battery powers in kW by id, the support in them, and the import in kW that they can't hold below the cap."""
 
     batteries_kw: Mapping[str, float]
-    support_kw: float
+    support: "Support"
     excess_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What the batteries add against a limit, and the monotonic instant of its last rise."""
+
+    power_kw: float
+    rose_s: float
 
 
 def dispatch(
@@ -50,7 +62,8 @@ def dispatch(
     intervals: Mapping[str, Interval],
     *,
     cap_kw: float,
-    old_support_kw: float,
+    old: Support,
+    now: Instant,
     dt_s: float,
 ) -> Dispatch:
     """Return the batteries' powers so that ``net + batteries <= cap_kw`` as far as they can.
@@ -62,10 +75,10 @@ def dispatch(
         target_kw = -flows.net_kw
     else:
         target_kw = _no_needless_flow(target_kw, flows.net_kw, wanted.planned_grid_kw)
-    support_kw = _support(flows.net_kw + target_kw - cap_kw, old_support_kw, dt_s)
-    batteries_kw = _split(site.batteries, target_kw - support_kw, intervals)
+    support = _support(flows.net_kw + target_kw - cap_kw, old, now, dt_s)
+    batteries_kw = _split(site.batteries, target_kw - support.power_kw, intervals)
     reached_kw = sum(batteries_kw.values())
-    return Dispatch(batteries_kw, support_kw, max(flows.net_kw + reached_kw - cap_kw, 0.0))
+    return Dispatch(batteries_kw, support, max(flows.net_kw + reached_kw - cap_kw, 0.0))
 
 
 def _no_needless_flow(target_kw: float, net_kw: float, planned_grid_kw: float | None) -> float:
@@ -76,11 +89,14 @@ def _no_needless_flow(target_kw: float, net_kw: float, planned_grid_kw: float | 
     return floor_kw - net_kw
 
 
-def _support(needed_kw: float, old_kw: float, dt_s: float) -> float:
+def _support(needed_kw: float, old: Support, now: Instant, dt_s: float) -> Support:
     needed_kw = max(needed_kw, 0.0)
-    if needed_kw >= old_kw:
-        return needed_kw if needed_kw - old_kw > DEAD_BAND_KW or old_kw == 0.0 else max(needed_kw, old_kw)
-    return max(needed_kw, old_kw - RELEASE_KW_PER_S * dt_s)
+    if needed_kw > old.power_kw:
+        is_real_rise = needed_kw - old.power_kw > DEAD_BAND_KW
+        return Support(needed_kw, now.mono_s if is_real_rise else old.rose_s)
+    if now.mono_s - old.rose_s < HOLD_S:
+        return old
+    return Support(max(needed_kw, old.power_kw - RELEASE_KW_PER_S * dt_s), old.rose_s)
 
 
 def _split(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from controller import balance, demand, rules
 from controller.allocate import Fleet, allocate, remember
-from controller.dispatch import Dispatch, Flows, dispatch
+from controller.dispatch import Dispatch, Flows, Support, dispatch
 from controller.envelope import Books, constraints_in_force, settled
 from controller.follow import Wanted, expected_draw_kw, follow, laxity_s
 from controller.judge import Seen, judge
@@ -121,7 +121,8 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         last_limits={**state.last_limits, **_battery_limits(seen)},
         samples=samples,
         lag_s=lag_s,
-        support_kw=sent.support_kw,
+        support_kw=sent.support.power_kw,
+        support_rose_s=sent.support.rose_s,
         window=window,
         planned_s=state.planned_s if cause is None else now.mono_s,
         alarms=_alarms(cycle, guarded),
@@ -189,7 +190,8 @@ def _choose(
         Flows(flows.base_kw, flows.pv_kw, expected_kw),
         cycle.intervals,
         cap_kw=cap_kw,
-        old_support_kw=cycle.state.support_kw,
+        old=Support(cycle.state.support_kw, cycle.state.support_rose_s),
+        now=cycle.now,
         dt_s=cycle.dt_s,
     )
     order = sorted(

@@ -118,6 +118,7 @@ class ControlState:
     samples: tuple[PowerSample, ...] = ()
     lag_s: float | None = None
     support_kw: float = 0.0
+    support_rose_s: float = float("-inf")
     window: DemandWindow | None = None
     planned_s: float = float("-inf")
     alarms: frozenset[str] = frozenset()
