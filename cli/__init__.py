@@ -1,0 +1,1 @@
+"""The ``heliodock`` command: thin, one file per verb."""

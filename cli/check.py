@@ -1,0 +1,179 @@
+"""``heliodock check``: is this site fit to run?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.terminal import Column, Table, fail, say, show
+from cli.twin_input import TwinWords, twin_run
+from station.assets import Asset, BaseLoad, Battery, Connector, GridMeter, PvPlant
+from station.errors import DriverError
+from station.limits import CurrentLimit, Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cli.field import DeviceAnswer
+    from configs.load import LoadedSite
+    from station.topology import LimitNode, Site
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(epilog="Example: heliodock check configs/stations/demo.yaml --connect")(check)
+
+
+def check(
+    site: Annotated[Path, typer.Argument(metavar="SITE.yaml", show_default=False)],
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Read every point of every device once; nothing is written.")
+    ] = False,
+) -> None:
+    """Validate a site with its tariff, profiles and the twin's data; 2 where it can't run, 1 where a device fails."""
+    from configs.load import load_site
+
+    loaded = load_site(site)
+    if loaded.twin.series is not None and loaded.twin.first_day is not None:
+        twin_run(loaded, TwinWords())
+    _show_site(loaded)
+    problems = loaded.site.fallback_problems
+    for problem in problems:
+        fail(f"{site}: limits: {problem}")
+    if problems:
+        raise typer.Exit(2)
+    say(f"{site}: fit to run; all fallbacks together with the base load stay below every limit", "green")
+    if connect:
+        _connect(loaded)
+
+
+def _show_site(loaded: "LoadedSite") -> None:
+    site = loaded.site
+    say(f"site {site.site_id} · {site.timezone} · tariff {site.tariff.tariff_id} ({site.tariff.currency})")
+    show(Table((Column("asset"), Column("kind"), Column("what")), list(_asset_rows(site)), "Assets"))
+    limits = [row for node in site.nodes for row in _limit_rows(node, len(site.members_below(node.node_id)))]
+    names = (Column("node"), Column("parent"), Column("limit"), Column("bound"), Column("assets", True, 2))
+    show(Table((*names, Column("source", rank=1)), limits, "Limits"))
+    if loaded.devices:
+        show(device_table(loaded))
+    else:
+        say("no devices: for the twin only")
+
+
+def device_table(loaded: "LoadedSite") -> Table:
+    """Return the devices of a site, one per row."""
+    names = ("device", "profile", "protocol", "address", "assets")
+    columns = (*(Column(name) for name in names), Column("verified", rank=1))
+    rows = [
+        (
+            binding.device_id,
+            binding.profile.profile_id,
+            binding.profile.protocol.value,
+            f"{binding.host}:{binding.port} unit {binding.unit}"
+            if binding.profile.protocol.value.startswith("modbus")
+            else f"{binding.host}:{binding.port}",
+            " ".join(binding.asset_ids),
+            binding.profile.verified,
+        )
+        for binding in loaded.devices
+    ]
+    return Table(columns, rows, "Devices")
+
+
+def _asset_rows(site: "Site") -> "Iterator[tuple[str, str, str]]":
+    singles: tuple[Asset, ...] = (site.meter, site.base_load, *site.batteries, *site.pv_plants)
+    for asset in singles:
+        yield asset.asset_id, *_words(asset)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for connector in site.connectors:
+        groups.setdefault(_words(connector), []).append(connector.asset_id)
+    for words, ids in groups.items():
+        yield (ids[0] if len(ids) == 1 else f"{ids[0]} … {ids[-1]}, {len(ids)} of them"), *words
+
+
+def _words(asset: Asset) -> tuple[str, str]:
+    """Return an asset's kind and nameplate; connectors of the same words are one row."""
+    match asset:
+        case GridMeter():
+            return "grid meter", f"lag {asset.lag_s:g} s"
+        case BaseLoad():
+            return (
+                "base load",
+                f"{asset.min_kw:g} to {asset.max_kw:g} kW, grows at most {asset.growth_kw:g} kW",
+            )
+        case Battery():
+            power = f"+{asset.max_charge_kw:g} / −{asset.max_discharge_kw:g} kW"
+            return (
+                "battery",
+                f"{asset.capacity_kwh:g} kWh, {power}, SoC {asset.soc_min:.0%} to {asset.soc_max:.0%}",
+            )
+        case PvPlant():
+            return "pv", f"{asset.rated_kw:g} kW"
+        case Connector():
+            power = f"{asset.min_kw:g} to {asset.max_kw:g} kW, {len(asset.phases)}-phase"
+            return f"{asset.kind.value} connector", f"{power}, fallback {asset.fallback_kw:g} kW"
+
+
+def _limit_rows(node: "LimitNode", below: int) -> "Iterator[tuple[str, ...]]":
+    for limit in node.limits:
+        yield node.node_id, node.parent_id or "", *_bound(limit), str(below), limit.source
+
+
+def _bound(limit: Limit) -> tuple[str, str]:
+    if isinstance(limit, CurrentLimit):
+        return "current", f"{limit.continuous_a:g} A per phase"
+    text = f"{limit.continuous_kw:g} kW"
+    if limit.short_time_s:
+        text += f", {limit.short_time_kw:g} kW for {limit.short_time_s:g} s"
+    return f"{limit.limit_class} {limit.direction}", text
+
+
+def _connect(loaded: "LoadedSite") -> None:
+    from cli.field import read_devices
+
+    answers = read_devices(loaded.devices)
+    rows = [row for answer in answers for row in point_rows(answer)]
+    columns = (
+        *(Column(name) for name in ("device", "asset", "point")),
+        Column("value", True),
+        Column("unit"),
+    )
+    show(Table((*columns, Column("quality")), rows, "Points"))
+    failed = [answer.binding.device_id for answer in answers if not answer.is_good]
+    if failed:
+        fail(f"{len(failed)} of {len(answers)} devices failed: {', '.join(failed)}")
+        raise typer.Exit(1)
+    say(f"all {len(answers)} devices answered", "green")
+
+
+def point_rows(answer: "DeviceAnswer") -> "Sequence[tuple[str, ...]]":
+    """Return a row for each point of a device; one row with the cause where it gave nothing at all."""
+    device_id = answer.binding.device_id
+    if answer.cause:
+        return [(device_id, " ".join(answer.binding.asset_ids), "", "", "", answer.cause)]
+    return [
+        (
+            device_id,
+            asset_id,
+            name,
+            *value_words(outcome),
+            answer.binding.profile.points[name].unit,
+            quality(outcome),
+        )
+        for asset_id, outcomes in answer.points.items()
+        for name, outcome in outcomes.items()
+    ]
+
+
+def value_words(outcome: object) -> tuple[str]:
+    """Return a point's value as text, empty where there is none."""
+    if outcome is None or isinstance(outcome, DriverError):
+        return ("",)
+    return (f"{outcome:.10g}" if isinstance(outcome, float) else str(outcome),)
+
+
+def quality(outcome: object) -> str:
+    """Return ``good``, ``none`` (the device has no value for it) or why the point gave nothing."""
+    if outcome is None:
+        return "none"
+    return outcome.cause if isinstance(outcome, DriverError) else "good"

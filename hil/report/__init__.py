@@ -1,0 +1,1 @@
+"""What a run is told as: JSON and CSV for programs, HTML and pictures for people."""
