@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from os import strerror
 from typing import Protocol as Interface
 from typing import assert_never
@@ -17,6 +17,7 @@ from hil.emulators.live import LivePlant
 from hil.emulators.modbus import ModbusServer
 from hil.emulators.opcua import OpcuaServer
 from hil.plant import PlantParams
+from hil.shift import join_late, shift_series, shift_sessions
 from hil.world import LoadNoise, Surroundings, World
 from station.clock import Clock
 from station.errors import ConfigError
@@ -154,17 +155,22 @@ def world_of(
     params: PlantParams | None = None,
     noise_kw: float = 0.0,
     seed: int = 0,
+    later: timedelta | None = None,
 ) -> World:
     """Return the world that a site file describes: its series and cars from ``start_at``, else its first day.
 
     Without a series the building draws the middle of what is declared and there is no sun. ``noise_kw`` is the standard
-    deviation of the building's load within a row of the series.
+    deviation of the building's load within a row of the series. With ``later`` all data is moved by so much, and cars
+    that are there already at the start arrive then.
     """
     twin, site = loaded.twin, loaded.site
     begins_at = start_at or start_of(loaded)
     sessions = read_sessions(twin.sessions, [c.asset_id for c in site.connectors]) if twin.sessions else ()
+    if later is not None:
+        sessions = join_late(shift_sessions(sessions, later), begins_at)
     if twin.series:
         series = read_series(twin.series).scaled(twin.load_factor, twin.pv_factor, site.base_load.max_kw)
+        series = shift_series(series, later or timedelta(0))
         surroundings = Surroundings(series.starts_at, series.step_s, series.load_kw, series.pv_kw)
     else:
         middle_kw = (site.base_load.max_kw + site.base_load.min_kw) / 2.0
