@@ -52,6 +52,12 @@ def follow(
     return Wanted(powers_kw, max(peak_kw, month_peak_kw), _finite(plan.grid_kw[slot]), False, tuple(reasons))
 
 
+def hold(site: Site, last_kw: Mapping[str, float]) -> Wanted:
+    """Return what was found at the start, until the first plan is there: a restart must not make a power step."""
+    reason = Reason("no plan", site.meter.asset_id, "just started: holds what it found until the first plan")
+    return Wanted(dict(last_kw), float("inf"), None, False, (reason,))
+
+
 def laxity_s(session: Session | None, connector: Connector, now: Instant) -> float:
     """Return how long charging could still be put off, in seconds; small means urgent."""
     if session is None:

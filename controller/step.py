@@ -7,7 +7,7 @@ from controller import balance, demand, rules
 from controller.allocate import Fleet, allocate, remember
 from controller.dispatch import Dispatch, Flows, Support, dispatch
 from controller.envelope import Books, constraints_in_force, settled
-from controller.follow import Wanted, expected_draw_kw, follow, laxity_s
+from controller.follow import Wanted, expected_draw_kw, follow, hold, laxity_s
 from controller.judge import Seen, judge
 from controller.leases import grant_interval, lease_s, live_interval, settle, with_grant
 from controller.replan import replan_cause
@@ -94,7 +94,7 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     base = balance.estimate_base(site, samples, lag_s)
     flows = _flows(cycle, base.base_kw)
     window = demand.advance(site, state, _grid_kw(cycle, flows), now)
-    wanted = follow(site, plan, cycle.sessions, window.month_peak_kw, now)
+    wanted = _wanted(cycle, plan, window)
     cap_kw = _cap_kw(cycle, wanted, window)
     books = _books(cycle, base.base_kw)
     sent, guarded, why = _choose(cycle, wanted, flows, books, cap_kw)
@@ -129,6 +129,14 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         last=facts,
     )
     return Decision(setpoints, new_state, facts, (*wanted.reasons, *reasons, *why, *guarded.reasons), cause)
+
+
+def _wanted(cycle: _Cycle, plan: Plan | None, window: DemandWindow) -> Wanted:
+    """Return what is wanted: what was found while the first plan is being made, else what ``follow`` says."""
+    site, now = cycle.site, cycle.now
+    if plan is None and now.mono_s - cycle.state.started_s < site.planning.timeout_s:
+        return hold(site, cycle.last_kw)
+    return follow(site, plan, cycle.sessions, window.month_peak_kw, now)
 
 
 def _flows(cycle: _Cycle, base_kw: float) -> Flows:
