@@ -20,8 +20,8 @@ from station.assets import Battery
 from station.limits import Direction
 from station.topology import Constraint
 
-OVER_LIMIT = 100.0
-SOC_OUTSIDE = 10.0
+OVER_LIMIT = 500.0
+SOC_OUTSIDE = 5.0
 RESTLESS = 0.01
 RESTLESS_STEPS = 2
 LATER = 1e-4

@@ -24,6 +24,8 @@ NEIGHBOURS = 80
 MEMORY_SESSIONS = 1000
 BLOCK_QUANTILES = (0.25, 0.5, 0.75, 0.95)
 SMALLEST_KWH = 0.05
+SHIFT_H = 1.0
+"""Where nobody said a like stay, the stays of those who came nearest count as they were, moved by so much at most."""
 OVERSTAY_H = 0.75
 """A car that outstays all that the past knows is expected to stay this much longer (mean)."""
 ARRIVAL_WEEKS = 4
@@ -141,8 +143,9 @@ def stay_probability(session: Session, past: Past, grid: Grid, zone: ZoneInfo) -
         said_h = _hours(session.plugged_in_at, session.estimated_unplug_at)
         good = np.isfinite(past.said_h)
         distance = np.abs(past.said_h[good] - said_h) + 0.5 * _around(past.clock_h[good] - clock_h)
-        late = _nearest(past.stay_h[good] - past.said_h[good], distance)
-        stays = said_h + (late if len(late) else np.zeros(1))
+        shift = np.clip(said_h - past.said_h[good], -SHIFT_H, SHIFT_H)
+        stays = _nearest(past.stay_h[good] + shift, distance)
+        stays = stays if len(stays) else np.array([said_h])
     left_h = stays[stays > passed_h] - passed_h
     if not len(left_h):
         return np.exp(-np.maximum(grid.middle_h, 0.0) / OVERSTAY_H)

@@ -56,7 +56,7 @@ def test_what_was_measured_after_the_start_is_not_looked_at() -> None:
 
 def test_gaps_count_for_nothing() -> None:
     past = history()
-    gaps = tuple(float("nan") if slot % 3 else value for slot, value in enumerate(past.load_kw))
+    gaps = tuple(float("nan") if slot % 5 else value for slot, value in enumerate(past.load_kw))
     seen = forecast(site(), replace(past, load_kw=gaps), MONDAY, 96, 900.0)
     assert seen.load_kw[:40] == pytest.approx(forecast(site(), past, MONDAY, 96, 900.0).load_kw[:40], abs=0.5)
 

@@ -57,17 +57,23 @@ def test_a_car_whose_driver_said_nothing_needs_what_others_took() -> None:
 
 def test_punctual_drivers_are_expected_until_they_said() -> None:
     grid = make_grid(site(), MONDAY)
-    stay = stay_probability(car(hours=4.0), HALVES, grid, UTC_ZONE)
+    stay = stay_probability(car(hours=8.0), HALVES, grid, UTC_ZONE)
     assert stay[0] == 1.0
-    assert stay[grid.step_at(MONDAY + timedelta(hours=3, minutes=30))] == 1.0
-    assert stay[grid.step_at(MONDAY + timedelta(hours=5))] == 0.0
+    assert stay[grid.step_at(MONDAY + timedelta(hours=7))] == 1.0
+    assert stay[grid.step_at(MONDAY + timedelta(hours=9))] == 0.0
+
+
+def test_a_stay_unlike_any_other_is_judged_by_those_that_were() -> None:
+    grid = make_grid(site(), MONDAY)
+    stay = stay_probability(car(hours=30.0), HALVES, grid, UTC_ZONE)
+    assert stay[grid.step_at(MONDAY + timedelta(hours=12))] == 0.0
 
 
 def test_drivers_who_leave_early_are_expected_to_do_it_again() -> None:
     grid = make_grid(site(), MONDAY)
     early = Past(past_sessions(late_h=-2.0), UTC_ZONE)
-    stay = stay_probability(car(hours=4.0), early, grid, UTC_ZONE)
-    assert stay[grid.step_at(MONDAY + timedelta(hours=3))] == 0.0
+    stay = stay_probability(car(hours=8.0), early, grid, UTC_ZONE)
+    assert stay[grid.step_at(MONDAY + timedelta(hours=7))] == 0.0
 
 
 def test_a_car_that_outstays_everything_known_may_leave_any_time() -> None:
