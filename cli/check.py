@@ -157,7 +157,7 @@ def point_rows(answer: "DeviceAnswer") -> "Sequence[tuple[str, ...]]":
             asset_id,
             name,
             *value_words(outcome),
-            answer.binding.profile.points[name].unit,
+            answer.unit(name),
             quality(outcome),
         )
         for asset_id, outcomes in answer.points.items()

@@ -7,6 +7,7 @@ from datetime import datetime
 from controller.loop import Cycle
 from station.assets import PvPlant
 from station.decision import Setpoint
+from station.plan import PlanOrigin
 from station.topology import Site
 
 
@@ -27,10 +28,9 @@ def events_between(site: Site, before: Cycle | None, cycle: Cycle, at: datetime)
     yield from (Event(at, "clear", f"over: {alarm}") for alarm in sorted(old_alarms - alarms))
     if cycle.plan is not None and (before is None or cycle.plan is not before.plan):
         plan = cycle.plan
-        note = f", {plan.note}" if plan.note else ""
-        yield Event(
-            at, "plan", f"plan by {plan.origin} in {plan.solve_ms:.0f} ms, peak {plan.peak_kw:.0f} kW{note}"
-        )
+        note = f", {plan.note}" if plan.note and plan.origin is not PlanOrigin.OPTIMIZER else ""
+        made = f"plan made by {plan.origin.replace('_', ' ')} in {plan.solve_ms:.0f} ms"
+        yield Event(at, "plan", f"{made}, peak {plan.peak_kw:.0f} kW{note}")
     sessions = cycle.decision.state.sessions
     known = {s.session_id for s in before.decision.state.sessions.values()} if before else set()
     for session in sessions.values():

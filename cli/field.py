@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,21 @@ class DeviceAnswer:
         """Return whether every point gave a value, or the device says that there is none."""
         outcomes = (outcome for points in self.points.values() for outcome in points.values())
         return not self.cause and not any(isinstance(outcome, DriverError) for outcome in outcomes)
+
+    @property
+    def age(self) -> str:
+        """Return in seconds how old the values are at most: since they were asked for."""
+        return f"{self.age_s:.2f}"
+
+    def unit(self, name: str) -> str:
+        """Return the unit of a point, as the device counts."""
+        return self.binding.profile.points[name].unit
+
+    def only(self, names: Iterable[str]) -> "DeviceAnswer":
+        """Return the answer for some of the points, in that order."""
+        order = list(names)
+        points = {asset_id: {name: its[name] for name in order} for asset_id, its in self.points.items()}
+        return replace(self, points=points)
 
 
 def read_devices(bindings: Iterable[DeviceBinding]) -> list[DeviceAnswer]:

@@ -27,7 +27,7 @@ def health(
         Path | None, typer.Option(metavar="DIR", help="The store; else SITE.store beside the site file.")
     ] = None,
 ) -> None:
-    """Tell whether control was effective within the last 15 s (or ten cycles): 0 if so, else 1; and what alarms stand."""
+    """Tell whether control was effective in the last 15 s (or ten cycles): 0 if so, else 1; and what alarms stand."""
     from datetime import UTC, datetime
 
     from configs.load import load_site

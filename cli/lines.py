@@ -31,7 +31,8 @@ class Lines:
     def tell(self, event: Event) -> None:
         """Print an event."""
         if event.kind in self._kinds:
-            print(f"{_time(event.at)}  {event.kind}: {event.text}", flush=True)
+            word = "alarm: " if event.kind == "alarm" else ""
+            print(f"{_time(event.at)}  {word}{event.text}", flush=True)
 
 
 def summary_line(state: ViewState) -> str:

@@ -18,8 +18,13 @@ from station.errors import HeliodockError
 
 VERBS = (
     "cli.check",
+    "cli.plan",
     "cli.twin",
+    "cli.device",
     "cli.health",
+    "cli.demo",
+    "cli.run",
+    "cli.serve",
 )
 """Each module has ``register(app)``. A new verb is one more line."""
 

@@ -81,6 +81,18 @@ def progress(names: Sequence[str]) -> Iterator[Callable[[str, float], None]]:
         yield lambda name, share: bars.update(tasks[name], completed=share)
 
 
+@contextmanager
+def busy(text: str) -> Iterator[None]:
+    """Show on standard error of a terminal that something is being done."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
 def _console() -> "Console":
     from rich.console import Console
 

@@ -33,15 +33,15 @@ def twin_run(loaded: "LoadedSite", words: TwinWords) -> "TwinRun":
     from hil.run import TwinRun
 
     site, settings = loaded.site, loaded.twin
-    series_file, series = _series(loaded, words)
-    start_at = _start_at(loaded, words)
+    series_file, series = series_of(loaded, words)
+    start_at = start_of(loaded, words)
     days = words.days if words.days is not None else float(settings.days or 1)
     window_s = site.tariff.demand.window_s
     _check_grid(start_at, days, words.step_s, window_s)
     _check_range(series_file, series, start_at, days, site.timezone)
     return TwinRun(
         site,
-        _sessions(loaded, words),
+        sessions_of(loaded, words),
         series,
         start_at,
         days,
@@ -50,8 +50,8 @@ def twin_run(loaded: "LoadedSite", words: TwinWords) -> "TwinRun":
     )
 
 
-def _series(loaded: "LoadedSite", words: TwinWords) -> tuple[Path, "Series"]:
-    """Return the series, scaled and clipped as the site says; one from the command line is taken as it is."""
+def series_of(loaded: "LoadedSite", words: TwinWords) -> tuple[Path, "Series"]:
+    """Return the series and its file: scaled and clipped as the site says, or as it is where the command names it."""
     from configs.csv_data import read_series
 
     most_kw = loaded.site.base_load.max_kw
@@ -70,7 +70,8 @@ def _series(loaded: "LoadedSite", words: TwinWords) -> tuple[Path, "Series"]:
     return file, series.scaled(1.0, 1.0, most_kw)
 
 
-def _sessions(loaded: "LoadedSite", words: TwinWords) -> tuple["SessionRow", ...]:
+def sessions_of(loaded: "LoadedSite", words: TwinWords) -> tuple["SessionRow", ...]:
+    """Return the cars; none where neither the site nor the command line names a file."""
     from configs.csv_data import read_sessions
 
     file = words.sessions or loaded.twin.sessions
@@ -78,7 +79,8 @@ def _sessions(loaded: "LoadedSite", words: TwinWords) -> tuple["SessionRow", ...
     return read_sessions(file, ids) if file else ()
 
 
-def _start_at(loaded: "LoadedSite", words: TwinWords) -> datetime:
+def start_of(loaded: "LoadedSite", words: TwinWords) -> datetime:
+    """Return when the twin starts, in UTC."""
     timezone = loaded.site.timezone
     if words.from_text is not None:
         return moment_of("--from", words.from_text, timezone)
