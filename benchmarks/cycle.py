@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from time import process_time_ns
 from zoneinfo import ZoneInfo
@@ -31,7 +31,7 @@ from station.topology import Site
 STATIONS = Path(configs.__file__).parent / "stations"
 ASSETS = 60
 CYCLES = 600
-DAY = datetime(2019, 9, 18)
+DAY = date(2019, 9, 18)
 
 
 def measure() -> dict[str, float]:
@@ -59,7 +59,7 @@ def station_of(assets: int) -> Site:
 
 def step_times_us(site: Site) -> list[float]:
     """Return the CPU time of each of some hundred steps in closed loop at 1 s, in microseconds."""
-    begins_at = DAY.replace(hour=9, tzinfo=ZoneInfo(site.timezone))
+    begins_at = datetime.combine(DAY, time(9), ZoneInfo(site.timezone))
     rows = [
         SessionRow(
             f"s{i}",
@@ -102,7 +102,7 @@ def twin_speed(loaded: LoadedSite, *, days: float, step_s: float, from_hour: int
         site,
         read_sessions(twin.sessions, [c.asset_id for c in site.connectors]),
         read_series(twin.series).scaled(twin.load_factor, twin.pv_factor, site.base_load.max_kw),
-        DAY.replace(hour=from_hour, tzinfo=ZoneInfo(site.timezone)),
+        datetime.combine(DAY, time(from_hour), ZoneInfo(site.timezone)),
         days,
         step_s,
     )

@@ -7,7 +7,8 @@ For every constraint of the limit tree two sums are kept, in either direction:
 * *loss*: what could flow if that support failed. It may use the short-time overload, provided that loads can be shed
   within its duration; else it must stay within the continuous bound too.
 
-A device in local mode stands at what is measured, and at its rating in the loss sum: a person may do anything there.
+A device that can't be read hides in the base load whatever it does: its whole swing counts as loss. One in local mode
+stands at what is measured, and at its rating in the loss sum: a person may do anything there.
 """
 
 from collections.abc import Mapping
@@ -162,7 +163,10 @@ class Books:
             return reading.power_kw, max(rating.max_kw, 0.0), -reading.power_kw, max(-rating.min_kw, 0.0)
         worst = asset.fallback if live is None else live.hull(asset.fallback)
         import_loss, export_loss = max(worst.max_kw, 0.0), max(-worst.min_kw, 0.0)
-        if measured_kw is None or live is None:
+        if measured_kw is None:
+            swing = import_loss + export_loss
+            return import_loss, swing, export_loss, swing
+        if live is None:
             return import_loss, import_loss, export_loss, export_loss
         import_standing, export_standing = import_loss, export_loss
         match asset:

@@ -33,11 +33,11 @@ class Trace:
 
 
 def station(believed_lag_s: float) -> Site:
-    return a_site(ac=0, dc=0, limit_kw=LIMIT_KW, base_max_kw=LIMIT_KW, growth_kw=0.0, lag_s=believed_lag_s, feeder_a=None)
+    return a_site(ac=0, dc=0, limit_kw=LIMIT_KW, base_max_kw=LIMIT_KW, growth_kw=0.0, lag_s=believed_lag_s)
 
 
 def play(lag_s: float, lag_error_s: float, dead_s: float, tau_s: float = 0.5) -> Trace:
-    """Run the loop at 1 s against a converter (dead time, first order) and a meter that shows what was ``lag_s`` ago."""
+    """Run the loop at 1 s: a converter with dead time and first order, a meter that shows what was ``lag_s`` ago."""
     site = station(lag_s + lag_error_s)
     state = start(instant_at(0.0))
     actual_kw, commanded = 0.0, 0.0

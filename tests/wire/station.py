@@ -34,10 +34,10 @@ assets:
   connectors:
     - {{id: ac1, kind: ac, phases: L1, max_kw: 7.36, min_kw: 1.38, fallback_kw: 1.38, lease_s: 15}}
     - {{id: ac2, kind: ac, phases: L2, max_kw: 7.36, min_kw: 1.38, fallback_kw: 1.38, lease_s: 15}}
-    - {{id: dc1a, kind: dc, phases: L1 L2 L3, max_kw: 60, min_kw: 5, efficiency: 0.95, ramp_kw_per_s: 20, fallback_kw: 5,
-       lease_s: 10}}
-    - {{id: dc1b, kind: dc, phases: L1 L2 L3, max_kw: 60, min_kw: 5, efficiency: 0.95, ramp_kw_per_s: 20, fallback_kw: 5,
-       lease_s: 10}}
+    - {{id: dc1a, kind: dc, phases: L1 L2 L3, max_kw: 60, min_kw: 5, efficiency: 0.95, ramp_kw_per_s: 20,
+       fallback_kw: 5, lease_s: 10}}
+    - {{id: dc1b, kind: dc, phases: L1 L2 L3, max_kw: 60, min_kw: 5, efficiency: 0.95, ramp_kw_per_s: 20,
+       fallback_kw: 5, lease_s: 10}}
 limits:
   - id: pcc
     members: [building, battery, ac1, ac2, dc1a, dc1b]
