@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
+    *,
     speed: Annotated[
         float, typer.Option(metavar="N", help="So many times as fast as life at most, 1 to 240.")
     ] = FASTEST,
@@ -164,7 +165,8 @@ async def _all(ours: "Account", comparison: "Comparison", stop: asyncio.Event) -
 
     waiting = asyncio.gather(*(asyncio.wrap_future(future) for future in comparison.futures.values()))
     stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    both: list[asyncio.Future[Any]] = [waiting, stopping]
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not waiting.done():
         waiting.cancel()
@@ -215,6 +217,10 @@ def _tell(run: "TwinRun", accounts: "dict[str, Account]", out: Path) -> None:
     currency = run.site.tariff.currency
     show(outcome(accounts, currency))
     say(saving(accounts, currency))
+    if run.days < 1.0:
+        note(
+            "a part of a day: what cars would have got later counts as missing; only whole days compare fairly"
+        )
     shown = {name: accounts[name] for name in ROWS}
     write_means(out / "ours.csv", accounts[OURS])
     write_sessions(out / "ours_sessions.csv", accounts[OURS])
