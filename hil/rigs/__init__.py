@@ -1,0 +1,1 @@
+"""Rigs play a scenario and return its trace: ``sim`` in virtual time, ``emu`` over real sockets."""
