@@ -48,11 +48,17 @@ class BaseEstimate:
 
 def sample(site: Site, state: ControlState, seen: Seen, now: Instant) -> tuple[PowerSample, ...]:
     """Return the kept samples with this cycle's appended, old ones dropped."""
-    assets_kw = sum(seen.power_kw(asset.asset_id) or 0.0 for asset in site.controllables)
+    readings = [
+        reading for asset in site.controllables if (reading := seen.reading(asset.asset_id)) is not None
+    ]
+    assets_kw = sum(reading.power_kw for reading in readings)
+    assets_s = sum(reading.measured_s for reading in readings) / len(readings) if readings else now.mono_s
+    if state.samples:
+        assets_s = max(assets_s, state.samples[-1].assets_s)
     meter_s, grid_kw = _meter(seen, now)
     keep_from_s = now.mono_s - MEMORY_S
     kept = state.samples[1:] if state.samples and state.samples[0].mono_s < keep_from_s else state.samples
-    return (*kept, PowerSample(now.mono_s, meter_s, grid_kw, assets_kw))
+    return (*kept, PowerSample(now.mono_s, meter_s, assets_s, grid_kw, assets_kw))
 
 
 def estimate_base(site: Site, samples: Sequence[PowerSample], lag_s: float) -> BaseEstimate:
@@ -67,13 +73,13 @@ def estimate_base(site: Site, samples: Sequence[PowerSample], lag_s: float) -> B
 
 def assets_at(samples: Sequence[PowerSample], mono_s: float) -> float:
     """Return the assets' sum at an instant, linear between samples and constant beyond them."""
-    if mono_s >= samples[-1].mono_s:
+    if mono_s >= samples[-1].assets_s:
         return samples[-1].assets_kw
     for index in range(len(samples) - 2, -1, -1):
         earlier = samples[index]
-        if earlier.mono_s <= mono_s:
+        if earlier.assets_s <= mono_s:
             later = samples[index + 1]
-            share = (mono_s - earlier.mono_s) / (later.mono_s - earlier.mono_s)
+            share = (mono_s - earlier.assets_s) / (later.assets_s - earlier.assets_s)
             return earlier.assets_kw + share * (later.assets_kw - earlier.assets_kw)
     return samples[0].assets_kw
 

@@ -24,13 +24,18 @@ DEAD_BAND_KW = 0.5
 """A rise smaller than this does not start the hold anew."""
 
 
+SMOOTH_S = 20.0
+"""What only saves money (using the sun, not feeding in) follows the net load so slowly; it must not swing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """What flows or is expected to flow beside the battery: kW, load convention."""
+    """What flows beside the battery: kW, load convention. ``smooth_net_kw`` is the net load without its quick moves."""
 
     base_kw: float
     pv_kw: float
     charging_kw: float
+    smooth_net_kw: float
 
     @property
     def net_kw(self) -> float:
@@ -38,13 +43,17 @@ class Flows:
         return self.base_kw + self.pv_kw + self.charging_kw
 
 
+def smooth(old: float | None, new: float, dt_s: float) -> float:
+    """Return the value that follows ``new`` within about ``SMOOTH_S``; coarse cycles follow at once."""
+    return new if old is None else old + (new - old) * min(1.0, dt_s / SMOOTH_S)
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Battery powers in kW by id, the support in them, and the import in kW that they can't hold below the cap."""
+    """Battery powers in kW by id, and the support in them."""
 
     batteries_kw: Mapping[str, float]
     support: "Support"
-    excess_kw: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +81,18 @@ def dispatch(
     """
     target_kw = sum(wanted.powers_kw[battery.asset_id] for battery in site.batteries)
     if wanted.follows_rules:
-        target_kw = -flows.net_kw
+        target_kw = -flows.smooth_net_kw
     else:
-        target_kw = _no_needless_flow(target_kw, flows.net_kw, wanted.planned_grid_kw)
+        target_kw = _no_needless_flow(target_kw, flows.smooth_net_kw, wanted.planned_grid_kw)
     support = _support(flows.net_kw + target_kw - cap_kw, old, now, dt_s)
     batteries_kw = _split(site.batteries, target_kw - support.power_kw, intervals)
-    reached_kw = sum(batteries_kw.values())
-    return Dispatch(batteries_kw, support, max(flows.net_kw + reached_kw - cap_kw, 0.0))
+    return Dispatch(batteries_kw, support)
+
+
+def excess_kw(site: Site, net_kw: float, intervals: Mapping[str, Interval], cap_kw: float) -> float:
+    """Return what ``net_kw`` passes the cap by although the batteries help with all they have."""
+    most_kw = sum(min(intervals[battery.asset_id].min_kw, 0.0) for battery in site.batteries)
+    return max(net_kw + most_kw - cap_kw, 0.0)
 
 
 def _no_needless_flow(target_kw: float, net_kw: float, planned_grid_kw: float | None) -> float:

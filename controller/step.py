@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from controller import balance, demand, rules
 from controller.allocate import Fleet, allocate, remember
-from controller.dispatch import Dispatch, Flows, Support, dispatch
+from controller.dispatch import Dispatch, Flows, Support, dispatch, excess_kw, smooth
 from controller.envelope import Books, constraints_in_force, settled
 from controller.follow import Wanted, expected_draw_kw, follow, hold, laxity_s
 from controller.judge import Seen, judge
@@ -47,6 +47,16 @@ class _Cycle:
     intervals: Mapping[str, Interval]
     sessions: Mapping[str, Session]
     last_kw: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the cycle chose to do, and what it must remember of that."""
+
+    support: Support
+    smooth_excess_kw: float
+    guarded: Guarded
+    reasons: list[Reason]
 
 
 def start(now: Instant, remembered: ControlState | None = None) -> ControlState:
@@ -97,7 +107,8 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     wanted = _wanted(cycle, plan, window)
     cap_kw = _cap_kw(cycle, wanted, window)
     books = _books(cycle, base.base_kw)
-    sent, guarded, why = _choose(cycle, wanted, flows, books, cap_kw)
+    choice = _choose(cycle, wanted, flows, books, cap_kw)
+    guarded = choice.guarded
     setpoints, grants = _issue(cycle, guarded)
     cause = replan_cause(site, state, cycle.sessions, plan, now)
     facts = Balance(
@@ -121,14 +132,18 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         last_limits={**state.last_limits, **_battery_limits(seen)},
         samples=samples,
         lag_s=lag_s,
-        support_kw=sent.support.power_kw,
-        support_rose_s=sent.support.rose_s,
+        support_kw=choice.support.power_kw,
+        support_rose_s=choice.support.rose_s,
+        smooth_net_kw=flows.smooth_net_kw,
+        smooth_excess_kw=choice.smooth_excess_kw,
         window=window,
         planned_s=state.planned_s if cause is None else now.mono_s,
         alarms=_alarms(cycle, guarded),
         last=facts,
     )
-    return Decision(setpoints, new_state, facts, (*wanted.reasons, *reasons, *why, *guarded.reasons), cause)
+    return Decision(
+        setpoints, new_state, facts, (*wanted.reasons, *reasons, *choice.reasons, *guarded.reasons), cause
+    )
 
 
 def _wanted(cycle: _Cycle, plan: Plan | None, window: DemandWindow) -> Wanted:
@@ -146,7 +161,8 @@ def _flows(cycle: _Cycle, base_kw: float) -> Flows:
         for connector in cycle.site.connectors
         for reading in (cycle.seen.connectors.get(connector.asset_id),)
     )
-    return Flows(base_kw, pv_kw, charging_kw)
+    smooth_net_kw = smooth(cycle.state.smooth_net_kw, base_kw + pv_kw + charging_kw, cycle.dt_s)
+    return Flows(base_kw, pv_kw, charging_kw, smooth_net_kw)
 
 
 def _grid_kw(cycle: _Cycle, flows: Flows) -> float:
@@ -178,9 +194,7 @@ def _books(cycle: _Cycle, base_kw: float) -> Books:
     return Books(cycle.site, constraints_in_force(cycle.site, cycle.snapshot), cycle.seen, base_kw, live)
 
 
-def _choose(
-    cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: float
-) -> tuple[Dispatch, Guarded, list[Reason]]:
+def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: float) -> _Choice:
     """Battery first, cars in what is left, and the gate over both."""
     site = cycle.site
     expected_kw = sum(
@@ -195,18 +209,20 @@ def _choose(
     sent = dispatch(
         site,
         wanted,
-        Flows(flows.base_kw, flows.pv_kw, expected_kw),
+        flows,
         cycle.intervals,
         cap_kw=cap_kw,
         old=Support(cycle.state.support_kw, cycle.state.support_rose_s),
         now=cycle.now,
         dt_s=cycle.dt_s,
     )
+    over_kw = excess_kw(site, flows.base_kw + flows.pv_kw + expected_kw, cycle.intervals, cap_kw)
+    smooth_excess_kw = smooth(cycle.state.smooth_excess_kw, over_kw, cycle.dt_s)
     order = sorted(
         site.connectors, key=lambda c: (laxity_s(cycle.sessions.get(c.asset_id), c, cycle.now), c.asset_id)
     )
     fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors)
-    offers_kw, reasons = allocate(fleet, _before_cars(cycle, books, sent), sent.excess_kw, cycle.now)
+    offers_kw, reasons = allocate(fleet, _before_cars(cycle, books, sent), smooth_excess_kw, cycle.now)
     proposal = Proposal(
         powers_kw={**wanted.powers_kw, **sent.batteries_kw, **offers_kw},
         last_kw=cycle.last_kw,
@@ -214,7 +230,7 @@ def _choose(
         order=(*site.pv_plants, *order, *site.batteries),
         dt_s=cycle.dt_s,
     )
-    return sent, guard(site, books, proposal), reasons
+    return _Choice(sent.support, smooth_excess_kw, guard(site, books, proposal), reasons)
 
 
 def _before_cars(cycle: _Cycle, books: Books, sent: Dispatch) -> Books:

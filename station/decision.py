@@ -78,10 +78,14 @@ class ConnectorMemory:
 
 @dataclass(frozen=True, slots=True)
 class PowerSample:
-    """What the meter and the assets showed at one cycle, for aligning them in time. kW, load convention."""
+    """What the meter and the assets showed at one cycle, for aligning them in time. kW, load convention.
+
+    ``mono_s`` is the cycle, ``meter_s`` and ``assets_s`` are when the values were measured (the assets': the mean).
+    """
 
     mono_s: float
     meter_s: float
+    assets_s: float
     grid_kw: float | None
     assets_kw: float
 
@@ -119,6 +123,8 @@ class ControlState:
     lag_s: float | None = None
     support_kw: float = 0.0
     support_rose_s: float = float("-inf")
+    smooth_net_kw: float | None = None
+    smooth_excess_kw: float = 0.0
     window: DemandWindow | None = None
     planned_s: float = float("-inf")
     alarms: frozenset[str] = frozenset()
