@@ -87,7 +87,10 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Enter here."""
-    make_app()(prog_name="heliodock")
+    try:
+        make_app()(prog_name="heliodock")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _root(

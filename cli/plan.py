@@ -123,8 +123,8 @@ def _show(site: "Site", made: "Plan", rows: list[tuple[str, ...]]) -> None:
         bars = _spark([-value for value in values] if name == "pv" else values)
         say(f"{name:<9}{bars}  {min(values):g} to {max(values):g} {columns[index].name.split()[-1]}")
     say(
-        f"{made.origin.value} ({made.note}): expected cost {made.expected_cost:.2f} {site.tariff.currency}, billed"
-        f" mean at most {made.peak_kw:.1f} kW, {len(made.sessions)} cars plugged in"
+        f"{made.origin.value} ({made.note}): expected cost {made.expected_cost:.2f} {site.tariff.currency} with the"
+        f" month's demand charge, billed mean at most {made.peak_kw:.1f} kW, {len(made.sessions)} cars plugged in"
     )
     say(
         "positive flows into a thing: import, load, cars and a battery that charge; PV and discharge are negative"

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from multiprocessing.queues import Queue
 from queue import Empty
 
@@ -33,7 +35,8 @@ def race(run: TwinRun, names: Sequence[str], progress: Progress) -> dict[str, Ac
     pool = ProcessPoolExecutor(min(PROCESSES, len(names)), context, _begin, (run, told))
     try:
         order = sorted(names, key=LONGEST_FIRST.index)
-        futures = {name: pool.submit(_in_worker, name) for name in order}
+        with _deaf():
+            futures = {name: pool.submit(_in_worker, name) for name in order}
         _follow(list(futures.values()), told, progress)
         return {name: futures[name].result() for name in names}
     except BaseException:
@@ -66,11 +69,29 @@ def _follow(futures: "list[Future[Account]]", told: "Queue[Told]", progress: Pro
             future.result()
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C: this one answers it for all, a moment later."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _begin(run: TwinRun, told: "Queue[Told]") -> None:
-    """Prepare a worker; the parent answers Ctrl-C for all."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a worker."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     told.cancel_join_thread()
     _here.update(run=run, told=told)
+
+
+def _end_with_parent() -> None:
+    """Work for nobody: a parent that was killed could not end its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _in_worker(name: str) -> Account:

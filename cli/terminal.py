@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 GAP = "  "
+RULE = 3
+"""Spaces that a column takes on a terminal beside its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,11 @@ def _show_rich(console: "Console", table: Table) -> None:
 
     kept = _fitting(table, console.width)
     drawn = rich_table.Table(
-        box=box.SIMPLE_HEAD, title=table.title or None, title_justify="left", pad_edge=False
+        box=box.SIMPLE_HEAD,
+        title=table.title or None,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
     )
     for index in kept:
         column = table.columns[index]
@@ -130,7 +136,7 @@ def _show_rich(console: "Console", table: Table) -> None:
 def _fitting(table: Table, width: int) -> list[int]:
     """Return the columns that a terminal has room for."""
     kept = list(range(len(table.columns)))
-    while sum(_widths(table, kept)) + 2 * len(kept) > width:
+    while sum(_widths(table, kept)) + RULE * len(kept) + 1 > width:
         last = max(kept, key=lambda index: table.columns[index].rank)
         if not table.columns[last].rank:
             break

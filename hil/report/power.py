@@ -4,13 +4,14 @@
 
 from datetime import datetime
 from itertools import groupby
+from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, HourLocator, date2num
+from matplotlib.dates import DateFormatter, DayLocator, HourLocator, date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -22,6 +23,7 @@ SIZE = (11.0, 5.8)
 OFF_SCALE = 2.2
 """A limit so much above all powers would press them flat; it is named and not drawn."""
 LABELLED_DAYS = 2.1
+MOST_DAY_LABELS = 12
 LEAST_SPAN_H = 2.5
 
 
@@ -131,9 +133,8 @@ def _time_axis(axes: Axes, course: Course) -> None:
         axes.xaxis.set_major_locator(HourLocator(byhour=range(0, 24, hours), tz=zone))
         axes.xaxis.set_major_formatter(_day_at_midnight(zone))
     else:
-        locator = AutoDateLocator(tz=zone, minticks=5, maxticks=16)
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone, show_offset=False))
+        axes.xaxis.set_major_locator(DayLocator(interval=ceil(course.days / MOST_DAY_LABELS), tz=zone))
+        axes.xaxis.set_major_formatter(DateFormatter("%a %d %b", tz=zone))
     axes.set_xlabel(f"local time, {course.timezone}")
 
 
