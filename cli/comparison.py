@@ -55,7 +55,7 @@ def outcome(accounts: Mapping[str, Account], currency: str) -> Table:
         Column(""),
         Column(f"cost {currency}", True),
         Column("peak kW", True),
-        Column("delivered kWh", True),
+        Column("kWh", True),
         Column("of need", True),
         Column("cycles", True, 1),
         Column("violations", True),
@@ -70,9 +70,9 @@ def saving(accounts: Mapping[str, Account], currency: str) -> str:
     ours, others, bound = (accounts[name].cost.total_cost for name in (OURS, "uncontrolled", "oracle"))
     saved = others - ours
     word = "saved" if saved >= 0 else "lost"
-    share = f" ({abs(saved) / others:.0%} of {others:.2f})" if others > 0 else ""
-    possible = f"perfect foresight would have saved {max(others - bound, 0.0):.2f}"
-    return f"{word} {abs(saved):.2f} {currency}{share} against charging without control; {possible}"
+    share = f" ({abs(saved) / others:.0%})" if others > 0 else ""
+    possible = f"perfect foresight: {max(others - bound, 0.0):.2f}"
+    return f"{word} {abs(saved):.2f} {currency}{share} against no control; {possible}"
 
 
 def plain(table: Table) -> list[str]:

@@ -84,16 +84,14 @@ def _start(day: str, at: str | None, hours: float) -> datetime:
 
 
 def _settings(loaded: "LoadedSite", speed: float, hours: float, start: datetime) -> "DemoSettings":
-    from hil.demo import DemoSettings, cycle_s, on_free_ports, with_whole_day
+    from hil.demo import DemoSettings, cycle_s, with_whole_day
 
     window_s = loaded.site.tariff.demand.window_s
     if not hours > 0.0 or hours * HOUR_S % window_s:
         raise ConfigError(
             "--hours", 0, "", f"must be a positive multiple of {window_s / HOUR_S:g}; not {hours:g}"
         )
-    loaded, offset = on_free_ports(replace(loaded, site=with_whole_day(loaded.site, hours)))
-    if offset:
-        note(f"the usual ports are busy; all device ports are {offset} higher")
+    loaded = replace(loaded, site=with_whole_day(loaded.site, hours))
     step_s = next(s for s in range(1, int(window_s) + 1) if s >= cycle_s(speed) and not window_s % s)
     from_text = start.replace(tzinfo=ZoneInfo(loaded.site.timezone)).isoformat()
     run = twin_run(loaded, TwinWords(from_text=from_text, days=hours / 24.0, step_s=float(step_s)))
@@ -103,10 +101,15 @@ def _settings(loaded: "LoadedSite", speed: float, hours: float, start: datetime)
 async def _demo(settings: "DemoSettings", out: Path, *, is_live: bool) -> None:
     from cli.comparison import Comparison
     from cli.stopping import stop_on_signals
+    from hil.demo import on_free_ports
 
     comparison = Comparison(settings.run)
     try:
         with stop_on_signals() as stop:
+            loaded, offset = on_free_ports(settings.loaded)
+            if offset:
+                note(f"the usual ports are busy; all device ports are {offset} higher")
+            settings = replace(settings, loaded=loaded)
             play = _with_view if is_live else _with_lines
             accounts = await play(settings, comparison, stop)
     finally:
@@ -182,12 +185,15 @@ class _Screen:
     settings: "DemoSettings"
     comparison: "Comparison"
     app: "App | None" = None
-    began_s: float = 0.0
     result: tuple[str, ...] = ()
+    first_s: float | None = None
+    pace: float = 0.0
+    cycles: int = 0
+    first_cycle: int = 0
 
     def began(self, app: "App") -> None:
         """Take the application, once it is there."""
-        self.app, self.began_s = app, monotonic()
+        self.app = app
 
     def state(self) -> "ViewState":
         """Return what is to be shown now."""
@@ -201,12 +207,24 @@ class _Screen:
             played_s = (state.at - self.settings.run.start_at) / timedelta(seconds=1)
         return replace(
             state,
-            pace=played_s / max(monotonic() - self.began_s, 1e-3),
+            pace=self._paced(),
             done=min(played_s / (self.settings.hours * HOUR_S), 1.0),
             mode="the day is over" if self.result else state.mode,
             footer=(self.comparison.text,) if self.comparison.text else (),
             result=self.result,
         )
+
+    def _paced(self) -> float:
+        """Return how many times as fast as life it has been since the first look; it stands still at the end."""
+        from hil.demo import cycle_s
+
+        if self.first_s is None:
+            self.first_s, self.first_cycle = monotonic(), self.watch.cycles
+        elif self.watch.cycles != self.cycles:
+            gone = self.watch.cycles - self.first_cycle
+            self.pace = gone * cycle_s(self.settings.speed) / max(monotonic() - self.first_s, 1e-3)
+        self.cycles = self.watch.cycles
+        return self.pace
 
 
 def _tell(run: "TwinRun", accounts: "dict[str, Account]", out: Path) -> None:

@@ -56,7 +56,8 @@ def lines(state: ViewState, width: int, height: int) -> list[Text]:
 
 
 def _narrow(state: ViewState, width: int, height: int) -> list[Text]:
-    balance, plan = balance_lines(state, width), plan_lines(state, width)
+    balance = balance_lines(state, width)
+    plan = [] if state.result else plan_lines(state, width)
     least = 1 + min(len(state.alarms) + 1, 3)
     room = max(height - len(balance) - len(plan) - least - 1, 4)
     return [*balance, Text(), *connector_lines(state, room), *plan]

@@ -34,12 +34,11 @@ def header_lines(state: ViewState, width: int) -> list[Text]:
         left.append(f"  {state.at:%a %d %b %Y  %H:%M:%S}")
     if state.speed != 1.0:
         left.append(f"  ×{state.speed:g}", "dim")
-        if state.pace and state.pace < 0.9 * state.speed:
-            left.append(f" (reaches ×{state.pace:.0f})", "dim")
     if state.done is not None:
         left.append(f"  {state.done:.0%}", "dim")
     style = "bold red" if state.alarms else "green" if state.mode == "controlling" else "yellow"
-    alarms = f", {len(state.alarms)} alarm{'s' * (len(state.alarms) != 1)}" if state.alarms else ""
+    count = len(state.alarms)
+    alarms = f" {count} alarm{'s' if count > 1 else ''}" if count else ""
     right = Text(f"● {state.mode}{alarms}", style)
     gap = max(width - left.cell_len - right.cell_len, 2)
     return [Text.assemble(left, " " * gap, right), Text("─" * width, "bright_black")]
@@ -132,7 +131,8 @@ def plan_lines(state: ViewState, width: int) -> list[Text]:
     lines = []
     if state.window_mean_kw is not None:
         target = "" if state.target_kw is None else f" · target {state.target_kw:.1f}"
-        left = f"{state.window_left_s / 60.0:.0f} min left"
+        left_s = state.window_left_s
+        left = f"{left_s:.0f} s left" if left_s < 120.0 else f"{left_s / 60.0:.0f} min left"
         lines.append(
             Text.assemble(
                 (f"{'Demand':<{LABEL}}", "bold"),
@@ -144,7 +144,7 @@ def plan_lines(state: ViewState, width: int) -> list[Text]:
         lines.append(Text.assemble((f"{'Plan':<{LABEL}}", "bold"), ("none yet: plain rules", "yellow")))
     else:
         drawn = sparkline(plan.hourly_kw)
-        kw = f" {max(plan.hourly_kw):.0f} kW" if plan.hourly_kw else ""
+        kw = f" ≤ {max(plan.hourly_kw):.0f} kW in {len(plan.hourly_kw)} h" if plan.hourly_kw else ""
         origin = f"{plan.origin.replace('_', ' ')}, {_age(plan.age_s)} "
         text = Text.assemble((f"{'Plan':<{LABEL}}", "bold"), origin, (drawn, "cyan"), (kw, "dim"))
         lines.append(fitted(text, width))
@@ -164,7 +164,7 @@ def _age(age_s: float) -> str:
 
 def _pace_line(state: ViewState) -> Text:
     if state.pace:
-        text = f"each cycle is waited for: ×{state.pace:.0f} reached, {state.missed} cycles missed"
+        text = f"the clock waits for each: ×{state.pace:.0f} reached, {state.missed} missed"
     else:
         text = f"late {state.late_ms:.1f} ms, at worst {state.worst_late_ms:.0f} ms, {state.missed} missed"
     return Text.assemble((f"{'Cycles':<{LABEL}}", "bold"), text)
