@@ -25,6 +25,7 @@ VERBS = (
     "cli.demo",
     "cli.run",
     "cli.serve",
+    "cli.hil",
 )
 """Each module has ``register(app)``. A new verb is one more line."""
 

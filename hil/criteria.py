@@ -95,7 +95,7 @@ class Always(Checked):
 
 
 class Settles(Checked):
-    """``what``: an asset, ``grid`` or ``charging``; its true power in kW, load convention, enters the band and stays."""
+    """``what``: an asset, ``grid`` or ``charging``; its true power (load convention) enters the band and stays."""
 
     what: Text
     at_least_kw: float | None = None

@@ -7,6 +7,7 @@ car's side. Whatever is wrong is one ``ConfigError`` that names file, line and k
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -92,7 +93,7 @@ def _steps(given: float | tuple[StepFile, ...]) -> float | tuple[StepFile, ...]:
     if isinstance(given, tuple):
         if not given or given[0].at_s != 0.0:
             raise ValueError("the first step must be at_s: 0")
-        if any(later.at_s <= step.at_s for step, later in zip(given, given[1:], strict=False)):
+        if any(later.at_s <= step.at_s for step, later in pairwise(given)):
             raise ValueError("steps must be in the order of at_s")
     elif given < 0.0:
         raise ValueError("must be at least 0 kW")
@@ -175,7 +176,9 @@ def _car_problems(scenario: Scenario) -> Iterator[Problem]:
 def _surrounding_problems(scenario: Scenario) -> Iterator[Problem]:
     """A scenario keeps what the site declares: beyond that nothing is promised."""
     base, given = scenario.loaded.site.base_load, scenario.model.base_load_kw
-    steps = given if isinstance(given, tuple) else (StepFile(at_s=0.0, kw=given),) if given is not None else ()
+    steps = (
+        given if isinstance(given, tuple) else (StepFile(at_s=0.0, kw=given),) if given is not None else ()
+    )
     for index, step in enumerate(steps):
         if not base.min_kw <= step.kw <= base.max_kw:
             path: KeyPath = ("base_load_kw", index, "kw") if isinstance(given, tuple) else ("base_load_kw",)
@@ -205,7 +208,10 @@ def _demand_problems(scenario: Scenario, criterion: Criterion) -> Iterator[Probl
         case NeverLonger():
             nodes = [GRID, *(node.node_id for node in site.nodes if node.limits)]
             if demand.what not in nodes:
-                yield ("what",), f"no node with limits is called '{demand.what}'; {nearest(demand.what, nodes)}"
+                yield (
+                    ("what",),
+                    f"no node with limits is called '{demand.what}'; {nearest(demand.what, nodes)}",
+                )
         case Settles():
             known = [GRID, CHARGING, *assets]
             if demand.what not in known:

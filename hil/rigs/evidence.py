@@ -46,6 +46,7 @@ class Evidence:
             if not self.fault.is_active(now_s):
                 self._was_fresh |= {asset_id} if is_fresh else set()
                 continue
+            hit = False
             match self.fault.kind:
                 case FaultKind.SILENT | FaultKind.FROZEN:
                     hit = not is_fresh and asset_id in self._was_fresh
@@ -54,7 +55,7 @@ class Evidence:
                 case FaultKind.LOCAL:
                     hit = not isinstance(reading, NoReading | MeterReading | None) and reading.is_local
             if hit:
-                self._hits_s.append(now_s)
+                self._hits_s.append(round(now_s, 6))
 
     def log(self) -> FaultLog:
         """Return what was seen so far."""

@@ -34,8 +34,9 @@ class Flow:
 class Sample:
     """One control cycle: the truth at its start, what the controller believed, booked and decided. Load convention.
 
-    ``sessions_kwh`` is what the car at each occupied connector has got so far. ``setpoints_kw`` has None where nothing was written. ``booked`` is the worst case for each of ``site.constraints``,
-    ``booked_kw`` the range that each asset is booked with, ``lost`` the assets that were not believed.
+    ``sessions_kwh`` is what the car at each occupied connector has got so far; ``setpoints_kw`` has None where nothing
+    was written. ``booked`` is the worst case for each of ``site.constraints``, ``booked_kw`` the range that each asset
+    is booked with, ``lost`` the assets that were not believed.
     """
 
     mono_s: float
@@ -55,7 +56,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Trace:
-    """A whole run. ``late_ms`` is the worst lateness of a control cycle, 0 in virtual time; ``missed`` counts cycles."""
+    """A whole run. ``late_ms`` is the worst lateness of a cycle, 0 in virtual time; ``missed`` counts cycles."""
 
     site: Site
     samples: tuple[Sample, ...]
@@ -84,7 +85,7 @@ class WatchedWorld(World):
 
     def advance(self, dt_s: float) -> None:
         """Let ``dt_s`` seconds pass in one step and note what flowed."""
-        started_s = self.now.mono_s
+        started_s = round(self.now.mono_s, 6)
         super().advance(dt_s)
         self.flows.append(Flow(started_s, dt_s, flows_of(self)))
 
@@ -118,7 +119,7 @@ class Recorder:
         }
         self.samples.append(
             Sample(
-                mono_s=snapshot.taken.mono_s,
+                mono_s=round(snapshot.taken.mono_s, 6),
                 grid_kw=world.state.grid_kw,
                 load_kw=world.state.load_kw,
                 powers_kw=powers_kw(world.site, world.state),
@@ -141,7 +142,13 @@ class Recorder:
         """Return the whole run."""
         world = self.world
         return Trace(
-            world.site, tuple(self.samples), tuple(world.flows), tuple(faults), world.result(), late_ms, missed
+            world.site,
+            tuple(self.samples),
+            tuple(world.flows),
+            tuple(faults),
+            world.result(),
+            late_ms,
+            missed,
         )
 
 
