@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.terminal import Column, Table, fail, say, show
+from cli.terminal import Column, Table, busy, fail, say, show
 from cli.twin_input import TwinWords, twin_run
 from station.assets import Asset, BaseLoad, Battery, Connector, GridMeter, PvPlant
 from station.errors import DriverError
@@ -131,7 +131,8 @@ def _bound(limit: Limit) -> tuple[str, str]:
 def _connect(loaded: "LoadedSite") -> None:
     from cli.field import read_devices
 
-    answers = read_devices(loaded.devices)
+    with busy("reading every device"):
+        answers = read_devices(loaded.devices)
     rows = [row for answer in answers for row in point_rows(answer)]
     columns = (
         *(Column(name) for name in ("device", "asset", "point")),

@@ -7,7 +7,7 @@ import typer
 
 from cli.arguments import STDOUT
 from cli.paths import check_targets, write_json
-from cli.terminal import Column, Table, fail, say, show
+from cli.terminal import Column, Table, busy, fail, say, show
 from station.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def read_device(
     check_targets(json)
     binding = _binding(load_site(site), device)
     names = _known(binding, points or [])
-    answer = read_devices([binding])[0].only(names)
+    with busy(f"reading {device}"):
+        answer = read_devices([binding])[0].only(names)
     if json:
         write_json(json, _record(answer))
     if json != STDOUT and not answer.cause:

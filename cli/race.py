@@ -45,6 +45,7 @@ def race(run: TwinRun, names: Sequence[str], progress: Progress) -> dict[str, Ac
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        told.close()
 
 
 def _account(run: TwinRun, name: str, progress: Progress) -> Account:
