@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HOUR_S = 3600.0
 FASTEST = 240.0
+WHOLE_DAY = 24.0
 FIRST_CARS = "05:00"
 """A part of a day begins here: at night nothing happens."""
 
@@ -77,7 +78,7 @@ def _start(day: str, at: str | None, hours: float) -> datetime:
     """Return the local time at which to begin, without its zone."""
     try:
         return datetime.combine(
-            date.fromisoformat(day), time.fromisoformat(at or ("00:00" if hours >= 24.0 else FIRST_CARS))
+            date.fromisoformat(day), time.fromisoformat(at or ("00:00" if hours >= WHOLE_DAY else FIRST_CARS))
         )
     except ValueError as wrong:
         raise ConfigError("--day/--at", 0, "", str(wrong).lower()) from None
@@ -143,7 +144,7 @@ async def _with_lines(
 async def _with_view(
     settings: "DemoSettings", comparison: "Comparison", stop: asyncio.Event
 ) -> "dict[str, Account] | None":
-    from cli.comparison import outcome, plain, saving
+    from cli.comparison import outcome, plain
     from cli.live import live_view
     from cli.logs import log_to
     from cli.view import Watch
@@ -157,7 +158,7 @@ async def _with_view(
         if accounts is not None:
             currency = settings.run.site.tariff.currency
             table = plain(outcome(accounts, currency))
-            screen.result = (*table, saving(accounts, currency), "Ctrl-C ends")
+            screen.result = (*table, verdict(settings.run, accounts), "Ctrl-C ends")
             await stop.wait()
     return accounts
 
@@ -227,18 +228,23 @@ class _Screen:
         return self.pace
 
 
+def verdict(run: "TwinRun", accounts: "dict[str, Account]") -> str:
+    """Return in one line what was saved; of a part of a day nothing can be said."""
+    from cli.comparison import saving
+
+    if run.days * 24.0 < WHOLE_DAY:
+        return "a part of a day: what cars get later counts as missing, so no saving is claimed"
+    return saving(accounts, run.site.tariff.currency)
+
+
 def _tell(run: "TwinRun", accounts: "dict[str, Account]", out: Path) -> None:
-    from cli.comparison import OURS, ROWS, outcome, saving
+    from cli.comparison import OURS, ROWS, outcome
     from hil.report.series_files import write_means, write_sessions
     from hil.report.twin import twin_report
 
     currency = run.site.tariff.currency
     show(outcome(accounts, currency))
-    say(saving(accounts, currency))
-    if run.days < 1.0:
-        note(
-            "a part of a day: what cars would have got later counts as missing; only whole days compare fairly"
-        )
+    say(verdict(run, accounts))
     shown = {name: accounts[name] for name in ROWS}
     write_means(out / "ours.csv", accounts[OURS])
     write_sessions(out / "ours_sessions.csv", accounts[OURS])

@@ -20,10 +20,10 @@ from cli.panels import (
 )
 from cli.view import ViewState
 
-WIDE = 118
+WIDE = 150
 """From this width on the connectors stand beside the balance."""
 
-LEFT = 58
+LEFT = 66
 GAP = 3
 REFRESH_HZ = 4.0
 
