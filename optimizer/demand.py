@@ -20,17 +20,20 @@ STEP_S = 1800.0
 LEAST_DAYS = 3
 
 
-def expected_peak_kw(site: Site, history: History, now: datetime) -> float | None:
-    """Return the peak that perfect foresight would have had in the last weeks, or None with too little history.
+def expected_peak_kw(site: Site, history: History, now: datetime) -> float:
+    """Return the peak that perfect foresight would have had in the last weeks.
+
+    With too little history it is the building's declared maximum: a new station would otherwise begin each month by
+    leaving its first cars empty to save a peak that the building alone will make.
 
     Takes up to a second or two: ask once a day and keep it.
     """
     starts_at = max(slot_start(now - timedelta(weeks=WEEKS), 3600.0), slot_start(history.starts_at, 3600.0))
     stretch = _stretch(site, history, starts_at, now)
     if len(stretch.load_kw) * STEP_S < LEAST_DAYS * 86_400.0:
-        return None
+        return site.base_load.max_kw
     found = best_course(site, stretch)
-    return None if found is None else found.peak_kw
+    return site.base_load.max_kw if found is None else found.peak_kw
 
 
 def _stretch(site: Site, history: History, starts_at: datetime, now: datetime) -> Stretch:
