@@ -75,6 +75,14 @@ def blind(scenario: Scenario) -> Scenario:
     return replace(scenario, loaded=replace(scenario.loaded, site=site))
 
 
+def with_plan(scenario: Scenario, *, plan: str) -> Scenario:
+    """Return the scenario with another planner."""
+    model = type(scenario.model).model_validate_json(
+        json.dumps({**scenario.model.model_dump(mode="json", exclude_none=True), "plan": plan})
+    )
+    return replace(scenario, model=model)
+
+
 def failed(verdict: Verdict) -> set[str]:
     return {result.text for result in verdict.results if not result.has_passed}
 
@@ -143,7 +151,7 @@ def test_another_seed_gives_another_run() -> None:
 
 
 def test_a_plan_of_nonsense_breaks_no_limit() -> None:
-    scenario = load_short_of(ours("charger-silent"), plan="garbage")
+    scenario = with_plan(ours("charger-silent"), plan="garbage")
     trace = sim.play(scenario)
     verdict = judge(scenario, RigKind.SIM, trace)
     for start in (
@@ -156,18 +164,10 @@ def test_a_plan_of_nonsense_breaks_no_limit() -> None:
 
 
 def test_a_scenario_with_the_optimizer_is_repeatable() -> None:
-    scenario = load_short_of(ours("meter-frozen"), plan="optimizer")
+    scenario = with_plan(ours("meter-frozen"), plan="optimizer")
     first = sim.play(scenario)
     assert first == sim.play(scenario)
     assert result_of(judge(scenario, RigKind.SIM, first), "never longer than 5 s: grid").has_passed
-
-
-def load_short_of(scenario: Scenario, *, plan: str) -> Scenario:
-    """Return the scenario with another planner."""
-    model = type(scenario.model).model_validate_json(
-        json.dumps({**scenario.model.model_dump(mode="json", exclude_none=True), "plan": plan})
-    )
-    return replace(scenario, model=model)
 
 
 def test_a_run_leaves_a_folder_that_can_be_read_and_run_again(tmp_path: Path) -> None:
@@ -208,6 +208,7 @@ def run_command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100.0, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_says_passed_failed_or_unusable_by_its_status(tmp_path: Path) -> None:
     good = str(SCENARIOS / "meter-frozen.yaml")
     done = run_command(good, "--json", "verdict.json", folder=tmp_path)
