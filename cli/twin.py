@@ -29,6 +29,45 @@ class Energy(StrEnum):
     REQUESTED = "requested"
 
 
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="DATE", help="First local day, or an ISO time with zone; else the site's twin.from."
+    ),
+]
+Days = Annotated[float | None, typer.Option(metavar="N", help="How many days; else the site's twin.days.")]
+StepS = Annotated[float, typer.Option(metavar="S", help="Length of a step, which is also the control cycle.")]
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME ...", help="Which strategies; all of them where none is named."),
+]
+Sessions = Annotated[Path | None, typer.Option(metavar="CSV", help="Cars, in place of the site's.")]
+SeriesFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="Load and sun, in place of the site's; taken as it is, without twin.scale."
+    ),
+]
+Knowledge = Annotated[
+    Energy,
+    typer.Option(help="What the controller knows of a car's need: what its driver says, or the truth."),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="Recorded. The twin has no chance in it yet; this will seed noise of the load."
+    ),
+]
+Json = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="All numbers as JSON; - is standard output.")
+]
+Html = Annotated[str | None, typer.Option("--html", metavar="FILE", help="A report with plots.")]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", metavar="DIR", help="15-minute means and sessions of each strategy as CSV."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     example = (
@@ -40,51 +79,17 @@ def register(app: typer.Typer) -> None:
 def twin(
     site: Annotated[Path, typer.Argument(metavar="SITE.yaml", show_default=False)],
     *,
-    from_: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="DATE",
-            help="First local day, or an ISO time with zone; else the site's twin.from.",
-        ),
-    ] = None,
-    days: Annotated[
-        float | None, typer.Option(metavar="N", help="How many days; else the site's twin.days.")
-    ] = None,
-    step_s: Annotated[
-        float, typer.Option(metavar="S", help="Length of a step, which is also the control cycle.")
-    ] = 60.0,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME ...", help="Which strategies; all of them where none is named."),
-    ] = None,
-    sessions: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Cars, in place of the site's.")
-    ] = None,
-    series: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CSV", help="Load and sun, in place of the site's; taken as it is, without twin.scale."
-        ),
-    ] = None,
-    energy: Annotated[
-        Energy,
-        typer.Option(help="What the controller knows of a car's need: what its driver says, or the truth."),
-    ] = Energy.REQUESTED,
-    seed: Annotated[
-        int,
-        typer.Option(
-            metavar="N", help="Recorded. The twin has no chance in it yet; this will seed noise of the load."
-        ),
-    ] = 0,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="All numbers as JSON; - is standard output.")
-    ] = None,
-    html: Annotated[str | None, typer.Option("--html", metavar="FILE", help="A report with plots.")] = None,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", metavar="DIR", help="15-minute means and sessions of each strategy as CSV."),
-    ] = None,
+    from_: From = None,
+    days: Days = None,
+    step_s: StepS = 60.0,
+    strategy: Strategies = None,
+    sessions: Sessions = None,
+    series: SeriesFile = None,
+    energy: Knowledge = Energy.REQUESTED,
+    seed: Seed = 0,
+    json: Json = None,
+    html: Html = None,
+    out: Out = None,
 ) -> None:
     """Play days of a station in virtual time under one or more strategies, and say what each cost."""
     from configs.load import load_site

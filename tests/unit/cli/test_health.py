@@ -30,7 +30,7 @@ def test_control_that_was_effective_just_now_is_healthy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("ages_s", "cause"),
-    [([60.0], "60 s ago"), ([], "has never been effective"), ([-3600.0], "in the future")],
+    [([600.0], "s ago, at "), ([], "has never been effective"), ([-3600.0], "in the future")],
     ids=["late", "never", "future"],
 )
 def test_anything_else_is_not(tmp_path: Path, ages_s: list[float], cause: str) -> None:

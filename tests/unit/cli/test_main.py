@@ -17,7 +17,7 @@ from cli.paths import default_store
 from tests.unit.cli.station import DEMO, heliodock, refusal
 
 HEAVY = ("pandas", "pvlib", "matplotlib", "pulp", "numpy", "scipy", "asyncua", "pymodbus")
-ENTER = "from cli.main import main; main()"
+ENTER = "from cli.main import main; print(1, flush=True); main()"
 
 
 def verbs(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -92,7 +92,9 @@ def test_ctrl_c_ends_a_long_run_quietly(strategies: tuple[str, ...]) -> None:
         cwd=root(),
         start_new_session=True,
     ) as running:
-        time.sleep(2.5)
+        assert running.stdout is not None
+        running.stdout.readline()
+        time.sleep(2.0)
         os.killpg(running.pid, signal.SIGINT)
         said = running.communicate(timeout=20.0)
     assert (running.returncode, said) == (130, (b"", b""))
