@@ -86,8 +86,9 @@ async def _with_lines(settings: "AppSettings", watch: "Watch", stop: asyncio.Eve
 
     log_to_stderr()
     lines = Lines(watch, every_s=SUMMARY_S)
+    app = App(replace(settings, observers=(lines,)), LiveClock())
     say(_greeting(settings.loaded, settings))
-    await App(replace(settings, observers=(lines,)), LiveClock()).run(stop)
+    await app.run(stop)
     say(_farewell(settings))
 
 
