@@ -18,7 +18,7 @@ NOISY = ("asyncua", "pymodbus", "asyncio")
 
 
 def log_to_stderr(least: int = logging.INFO) -> None:
-    """Send log lines of at least this level to standard error, coloured on a terminal only. Alarms are not among them."""
+    """Send log lines of at least this level to standard error, coloured on a terminal only; alarms are left out."""
     _quiet_libraries()
     structlog.configure(
         processors=[
