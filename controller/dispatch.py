@@ -43,9 +43,9 @@ class Flows:
         return self.base_kw + self.pv_kw + self.charging_kw
 
 
-def smooth(old: float | None, new: float, dt_s: float) -> float:
-    """Return the value that follows ``new`` within about ``SMOOTH_S``; coarse cycles follow at once."""
-    return new if old is None else old + (new - old) * min(1.0, dt_s / SMOOTH_S)
+def smooth(old_kw: float | None, new_kw: float, dt_s: float) -> float:
+    """Return the power that follows ``new_kw`` within about ``SMOOTH_S``; coarse cycles follow at once."""
+    return new_kw if old_kw is None else old_kw + (new_kw - old_kw) * min(1.0, dt_s / SMOOTH_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from controller import balance, demand, rules
 from controller.allocate import Fleet, allocate, remember
+from controller.balance import BaseEstimate
 from controller.dispatch import Dispatch, Flows, Support, dispatch, excess_kw, smooth
 from controller.envelope import Books, constraints_in_force, settled
 from controller.follow import Wanted, expected_draw_kw, follow, hold, laxity_s
@@ -111,16 +112,7 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     guarded = choice.guarded
     setpoints, grants = _issue(cycle, guarded)
     cause = replan_cause(site, state, cycle.sessions, plan, now)
-    facts = Balance(
-        grid_kw=samples[-1].grid_kw,
-        base_kw=base.base_kw,
-        base_is_worst_case=base.is_worst_case,
-        pv_kw=flows.pv_kw,
-        battery_kw=sum(reading.power_kw for reading in seen.batteries.values()),
-        charging_kw=sum(reading.power_kw for reading in seen.connectors.values()),
-        lag_s=lag_s,
-        allowed_kw=cap_kw,
-    )
+    facts = _facts(cycle, flows, samples[-1].grid_kw, base, lag_s=lag_s, cap_kw=cap_kw)
     new_state = ControlState(
         started_s=state.started_s,
         cycles=state.cycles + 1,
@@ -143,6 +135,21 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     )
     return Decision(
         setpoints, new_state, facts, (*wanted.reasons, *reasons, *choice.reasons, *guarded.reasons), cause
+    )
+
+
+def _facts(
+    cycle: _Cycle, flows: Flows, grid_kw: float | None, base: BaseEstimate, *, lag_s: float, cap_kw: float
+) -> Balance:
+    return Balance(
+        grid_kw=grid_kw,
+        base_kw=base.base_kw,
+        base_is_worst_case=base.is_worst_case,
+        pv_kw=flows.pv_kw,
+        battery_kw=sum(reading.power_kw for reading in cycle.seen.batteries.values()),
+        charging_kw=sum(reading.power_kw for reading in cycle.seen.connectors.values()),
+        lag_s=lag_s,
+        allowed_kw=cap_kw,
     )
 
 
