@@ -24,6 +24,9 @@ WIDE = 150
 """From this width on the connectors stand beside the balance."""
 
 LEFT = 66
+ROOMY = 26
+"""From this height on parts are set apart."""
+
 GAP = 3
 REFRESH_HZ = 4.0
 
@@ -60,7 +63,8 @@ def _narrow(state: ViewState, width: int, height: int) -> list[Text]:
     plan = [] if state.result else plan_lines(state, width)
     least = 1 + min(len(state.alarms) + 1, 3)
     room = max(height - len(balance) - len(plan) - least - 1, 4)
-    return [*balance, Text(), *connector_lines(state, room), *plan]
+    gap = [Text()] if height >= ROOMY else []
+    return [*balance, Text(), *connector_lines(state, room - len(gap)), *gap, *plan]
 
 
 def _wide(state: ViewState, width: int) -> list[Text]:

@@ -164,6 +164,8 @@ class Watch:
         return self.mode
 
     def _tell(self, event: Event) -> None:
+        if event.kind == "plan" and self._events and self._events[-1].kind == "plan":
+            self._events.pop()  # of plans in a row the last one is enough
         self._events.append(event)
         for listener in self.listeners:
             listener(event)
@@ -203,7 +205,7 @@ def _connector(cycle: Cycle, connector: Connector, zone: ZoneInfo) -> ConnectorV
         reading.session_kwh if reading.is_occupied else 0.0,
         reading.requested_kwh if reading.is_occupied else None,
         "" if until_at is None else until_at.astimezone(zone).strftime("%H:%M"),
-        _why(cycle, connector_id, entry) if reading.is_occupied else "",
+        _why(cycle, connector_id, entry) if reading.is_occupied and not is_full else "",
     )
 
 
