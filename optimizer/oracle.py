@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from optimizer.bounds import SUN, Known, Part, add_limits
 from optimizer.matrix import Builder, Floats, Ints, Matrix
 from station.bill import bill, month_share
-from station.limits import Direction
 from station.session import PastSession
-from station.topology import Constraint, Site
+from station.topology import Site
 
 NEVER = 1e4
 """Price per kWh of what can't be helped (a base load beyond its limit); not part of the cost."""
@@ -123,8 +123,8 @@ def best_course(site: Site, stretch: Stretch) -> OracleResult | None:
     builder = Builder()
     columns = _flows(builder, site, stretch, prices)
     _demand(builder, site, stretch, columns.imported)
-    for number, constraint in enumerate(site.constraints):
-        _limit(builder, site, stretch, columns, (number, constraint))
+    known = Known(stretch.load_kw, np.maximum(0.0, -stretch.pv_kw), NEVER)
+    add_limits(builder, site, known, _parts(site, stretch, columns))
     x = _solved(builder.finish())
     return None if x is None else _result(site, stretch, columns, x, float(prices.mean()))
 
@@ -260,48 +260,20 @@ def _demand(builder: Builder, site: Site, stretch: Stretch, imported: Ints) -> N
     builder.put(rows, peaks[number], -1.0)
 
 
-def _limit(
-    builder: Builder, site: Site, stretch: Stretch, columns: _Columns, numbered: tuple[int, Constraint]
-) -> None:
-    """Add one bound of the tree in the slots in which it can bind."""
-    number, constraint = numbered
-    sign = 1.0 if constraint.direction is Direction.IMPORT else -1.0
+def _parts(site: Site, stretch: Stretch, columns: _Columns) -> list[Part]:
+    """Return everything that loads the limit tree."""
     slots = np.arange(len(stretch.load_kw))
-    known = sign * constraint.base_weight * stretch.load_kw
-    most = known.copy()
-    parts: list[tuple[Ints, Ints, float]] = []
+    parts = [Part(SUN, slots, columns.curtailed, np.maximum(0.0, -stretch.pv_kw))]
     for battery in site.batteries:
-        if weight := constraint.weights.get(battery.asset_id, 0.0):
-            parts += [(slots, columns.charge[battery.asset_id], sign * weight)]
-            parts += [(slots, columns.discharge[battery.asset_id], -sign * weight)]
-            most += weight * (battery.max_charge_kw if sign > 0 else battery.max_discharge_kw)
-    rated = sum(plant.rated_kw for plant in site.pv_plants)
-    share = sum(p.rated_kw * constraint.weights.get(p.asset_id, 0.0) for p in site.pv_plants) / max(
-        rated, 1e-9
-    )
-    if share:
-        known = known + sign * share * stretch.pv_kw
-        most += 0.0 if sign > 0 else -share * stretch.pv_kw
-        parts.append((slots, columns.curtailed, sign * share))
+        name = battery.asset_id
+        parts.append(Part(name, slots, columns.charge[name], battery.max_charge_kw))
+        parts.append(Part(name, slots, columns.discharge[name], battery.max_discharge_kw, -1.0))
     for session in stretch.sessions:
-        weight = constraint.weights.get(session.connector_id, 0.0)
-        if weight and session.session_id in columns.cars:
+        if session.session_id in columns.cars:
             there, powers = columns.cars[session.session_id]
-            parts.append((there, powers, sign * weight))
-            most[there] += (
-                weight * float(site.by_id[session.connector_id].nameplate.max_kw) if sign > 0 else 0.0
-            )
-    where = np.flatnonzero(most > constraint.bound)
-    if not len(where):
-        return
-    names = [f"limit{number}_{slot}" for slot in where]
-    rows = builder.rows(names, upper=constraint.bound - known[where])
-    builder.put(rows, builder.columns([f"over_{name}" for name in names], cost=NEVER), -1.0)
-    row_of_slot = np.full(len(slots), -1)
-    row_of_slot[where] = rows
-    for there, powers, factor in parts:
-        keep = row_of_slot[there] >= 0
-        builder.put(row_of_slot[there[keep]], powers[keep], factor)
+            most_kw = site.by_id[session.connector_id].nameplate.max_kw
+            parts.append(Part(session.connector_id, there, powers, most_kw))
+    return parts
 
 
 def _result(site: Site, stretch: Stretch, columns: _Columns, x: Floats, price: float) -> OracleResult:

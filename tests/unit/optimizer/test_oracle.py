@@ -97,5 +97,5 @@ def test_gaps_in_the_history_do_not_hide_the_peak() -> None:
     assert full == pytest.approx(holed, abs=2.0)
 
 
-def test_a_day_of_history_says_nothing_about_the_peak() -> None:
-    assert expected_peak_kw(site(), history(days=1), MONDAY) is None
+def test_a_day_of_history_says_nothing_so_the_declared_load_speaks() -> None:
+    assert expected_peak_kw(site(), history(days=1), MONDAY) == site().base_load.max_kw
