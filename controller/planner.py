@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -76,7 +77,12 @@ class Planner:
     async def _solve(self, request: PlanningInput) -> None:
         is_new = self._pool is None
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                1,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=signal.signal,
+                initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is for the loop, which ends the worker
+            )
         try:
             future = asyncio.get_running_loop().run_in_executor(self._pool, solve, request)
             plan = await asyncio.wait_for(future, self._timeout_s + (START_S if is_new else 0.0))

@@ -452,7 +452,7 @@ async def test_serving_ends_cleanly_and_returns_the_account() -> None:
     stopped.set()
     assert await asyncio.wait_for(serving, 2.0) is here
     assert here.now.mono_s > 100.0
-    assert here.now.at - timedelta(seconds=here.now.mono_s) == datetime(2019, 9, 2, 7, tzinfo=UTC)
+    assert here.now.at - timedelta(seconds=here.now.mono_s) == datetime(2019, 9, 16, 7, tzinfo=UTC)
     assert here.result().means.load_kw[0] > 0.0
 
 
