@@ -15,10 +15,13 @@ LAST_PART_S = 120.0
 """Near its end a window is treated as if so much of it were left, so that a small rest cannot demand the impossible."""
 
 
-def advance(site: Site, state: ControlState, grid_kw: float, now: Instant) -> DemandWindow:
+def advance(
+    site: Site, state: ControlState, grid_kw: float, now: Instant, *, is_measured: bool
+) -> DemandWindow:
     """Return the window that holds ``now``, with the import since the last cycle at ``grid_kw`` added.
 
-    When a window ends its mean may become the month's peak. What was not measured counts at ``grid_kw``.
+    When a window ends its mean may become the month's peak. What was missed counts at ``grid_kw``. Where that is only
+    assumed, because the meter is lost, the window is steered by it, but it makes no peak.
     """
     length_s = site.tariff.demand.window_s
     starts_at = slot_start(now.at, length_s)
@@ -26,14 +29,18 @@ def advance(site: Site, state: ControlState, grid_kw: float, now: Instant) -> De
     elapsed_s = (now.at - starts_at).total_seconds()
     old = state.window
     if old is None:
-        return DemandWindow(starts_at, max(grid_kw, 0.0) * elapsed_s / 3600.0, elapsed_s, month, 0.0)
+        first_kwh = max(grid_kw, 0.0) * elapsed_s / 3600.0
+        return DemandWindow(starts_at, first_kwh, elapsed_s, month, 0.0, 0.0 if is_measured else first_kwh)
     if old.starts_at == starts_at:
-        missing_s = max(elapsed_s - old.covered_s, 0.0)
-        energy_kwh = old.energy_kwh + grid_kw * missing_s / 3600.0
-        return DemandWindow(starts_at, energy_kwh, elapsed_s, month, old.month_peak_kw)
-    mean_kw = (old.energy_kwh + grid_kw * max(length_s - old.covered_s, 0.0) / 3600.0) * 3600.0 / length_s
+        added_kwh = grid_kw * max(elapsed_s - old.covered_s, 0.0) / 3600.0
+        assumed_kwh = old.assumed_kwh + (0.0 if is_measured else added_kwh)
+        energy_kwh = old.energy_kwh + added_kwh
+        return DemandWindow(starts_at, energy_kwh, elapsed_s, month, old.month_peak_kw, assumed_kwh)
+    rest_kwh = grid_kw * max(length_s - old.covered_s, 0.0) / 3600.0 if is_measured else 0.0
+    mean_kw = (old.energy_kwh - old.assumed_kwh + rest_kwh) * 3600.0 / length_s
     peak_kw = max(old.month_peak_kw, mean_kw) if month == old.month else 0.0
-    return DemandWindow(starts_at, grid_kw * elapsed_s / 3600.0, elapsed_s, month, peak_kw)
+    begun_kwh = grid_kw * elapsed_s / 3600.0
+    return DemandWindow(starts_at, begun_kwh, elapsed_s, month, peak_kw, 0.0 if is_measured else begun_kwh)
 
 
 def allowed_kw(site: Site, window: DemandWindow, target_kw: float) -> float:

@@ -8,7 +8,8 @@ For every constraint of the limit tree two sums are kept, in either direction:
   within its duration; else it must stay within the continuous bound too.
 
 A device that can't be read hides in the base load whatever it does: its whole swing counts as loss. One in local mode
-stands at what is measured, and at its rating in the loss sum: a person may do anything there.
+stands at what is measured, and at its rating in the loss sum: a person may do anything there. One that does not obey
+counts at the worse of that and of its grants.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from controller.judge import Seen
 from station.assets import Battery, Connector, Controllable, PvPlant
 from station.limits import Direction, Interval, LimitClass
-from station.measurement import Snapshot
+from station.measurement import NoReading, Snapshot
 from station.request import RequestKind
 from station.topology import Constraint, Site
 
@@ -64,7 +65,8 @@ class Books:
     """What every constraint already carries; mutable only within one cycle.
 
     ``live`` is the range that each device may be using now (None: surely at its fallback). ``base_kw`` is the base
-    load; its declared growth is added against import and taken off against export.
+    load; its declared growth is added against import and taken off against export. ``astray`` are devices that do what
+    nobody permits.
     """
 
     def __init__(
@@ -74,11 +76,14 @@ class Books:
         seen: Seen,
         base_kw: float,
         live: Mapping[str, Interval | None],
+        *,
+        astray: frozenset[str] = frozenset(),
     ) -> None:
         self.site = site
         self.constraints = constraints
         self.seen = seen
         self.live = dict(live)
+        self.astray = astray
         limit_s = shed_s(site)
         self._bound = [constraint.bound for constraint in constraints]
         self._loss_bound = [
@@ -88,7 +93,7 @@ class Books:
         self._standing: list[float] = []
         self._loss: list[float] = []
         for constraint in constraints:
-            base = constraint.base_weight * _base_worst_kw(site, base_kw, constraint.direction)
+            base = constraint.base_weight * _base_worst_kw(site, seen, base_kw, constraint.direction)
             self._standing.append(base)
             self._loss.append(base)
         self._touching: dict[str, list[tuple[int, float, bool]]] = {
@@ -138,6 +143,14 @@ class Books:
         """Return how much this asset must give up for its constraints to hold, 0 where they hold."""
         return max(-self.room_kw(asset, direction), 0.0)
 
+    def stands_over(self, asset: Controllable, direction: Direction) -> bool:
+        """Return whether a constraint of this asset is passed by what can flow now, not only once support fails."""
+        return any(
+            self._standing[index] > self._bound[index] + TOLERANCE
+            for index, _, is_import in self._touching[asset.asset_id]
+            if is_import is (direction is Direction.IMPORT)
+        )
+
     def broken(self) -> tuple[str, ...]:
         """Return the names of the constraints that do not hold."""
         return tuple(
@@ -159,8 +172,7 @@ class Books:
         reading = self.seen.reading(asset.asset_id)
         measured_kw = None if reading is None else reading.power_kw
         if reading is not None and reading.is_local:
-            rating = asset.nameplate
-            return reading.power_kw, max(rating.max_kw, 0.0), -reading.power_kw, max(-rating.min_kw, 0.0)
+            return _at_will(asset, reading.power_kw)
         worst = asset.fallback if live is None else live.hull(asset.fallback)
         import_loss, export_loss = max(worst.max_kw, 0.0), max(-worst.min_kw, 0.0)
         if measured_kw is None:
@@ -176,15 +188,30 @@ class Books:
                 if live.min_kw > 0.0:
                     export_standing = -max(0.0, min(measured_kw, live.min_kw))
             case PvPlant():
-                import_standing = min(0.0, max(measured_kw, asset.nameplate.min_kw))
+                import_standing = min(0.0, max(measured_kw, live.min_kw))
             case Connector():
                 export_standing = -max(0.0, min(measured_kw, live.max_kw))
-        return import_standing, import_loss, export_standing, export_loss
+        costs = (import_standing, import_loss, export_standing, export_loss)
+        if asset.asset_id not in self.astray:
+            return costs
+        will = _at_will(asset, measured_kw)
+        return max(costs[0], will[0]), max(costs[1], will[1]), max(costs[2], will[2]), max(costs[3], will[3])
 
 
-def _base_worst_kw(site: Site, base_kw: float, direction: Direction) -> float:
-    """Return the base load's part: grown against import, shrunk (never below declared) against export."""
+def _at_will(asset: Controllable, measured_kw: float) -> tuple[float, float, float, float]:
+    """Return what an asset books that may do anything: what is measured, and its rating as loss."""
+    rating = asset.nameplate
+    return measured_kw, max(rating.max_kw, 0.0), -measured_kw, max(-rating.min_kw, 0.0)
+
+
+def _base_worst_kw(site: Site, seen: Seen, base_kw: float, direction: Direction) -> float:
+    """Return the base load's part: grown against import, shrunk (never below declared) against export.
+
+    Without a meter the declared maximum is the worst case of import, and the declared minimum that of export.
+    """
     base_load = site.base_load
+    if isinstance(seen.meter, NoReading):
+        return base_load.max_kw if direction is Direction.IMPORT else -base_load.min_kw
     if direction is Direction.IMPORT:
         return max(min(base_kw + base_load.growth_kw, base_load.max_kw), base_kw)
     return -max(min(base_kw, base_load.max_kw) - base_load.growth_kw, base_load.min_kw)

@@ -97,7 +97,7 @@ def _for_car(
 
 def _offer(session: Session, connector: Connector, target_kw: float) -> float:
     """Return the offer for a car; one that wants nothing is offered the minimum, so that it can change its mind."""
-    return min(connector.min_kw, target_kw) if session.is_satisfied and target_kw > 0.0 else target_kw
+    return connector.min_kw if session.is_satisfied else target_kw
 
 
 def _target(plan: Plan, asset_id: str, slot: int, missing_kw: float) -> float:

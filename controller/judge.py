@@ -1,8 +1,9 @@
 """Which readings may be believed in this cycle. Keeps I13: a stale or impossible value decides nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Any
 
 from station.assets import Controllable
 from station.clock import Instant
@@ -20,6 +21,12 @@ from station.topology import Site
 
 PLAUSIBLE_FACTOR = 1.2
 """A power beyond this multiple of the nameplate is a fault of the reading and not a fact."""
+
+METER_FACTOR = 2.0
+"""The same for the meter, of all ratings and the declared base load together; the base load may be declared too low."""
+
+MAY_BE_UNKNOWN = ("setpoint_kw", "requested_kwh", "known_kwh", "soc", "capacity_kwh", "max_kw")
+"""Values of a reading that are numbers or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,8 @@ def judge(site: Site, snapshot: Snapshot, now: Instant) -> Seen:
     connectors: dict[str, ConnectorReading] = {}
     lost: dict[str, NoReading] = {}
     stale_s = stale_bound_s(site)
-    meter = _believe(snapshot.readings.get(site.meter.asset_id), stale_s, now)
-    if not isinstance(meter, MeterReading):
-        meter = meter if isinstance(meter, NoReading) else NoReading("not a meter")
+    meter = _plausible_meter(site, _believe(snapshot.readings.get(site.meter.asset_id), stale_s, now))
+    if isinstance(meter, NoReading):
         lost[site.meter.asset_id] = meter
     for asset in site.controllables:
         reading = _plausible(asset, _believe(snapshot.readings.get(asset.asset_id), stale_s, now))
@@ -85,15 +91,41 @@ def _believe(reading: Measurement | None, stale_s: float, now: Instant) -> Measu
     return reading if isfinite(reading.power_kw) else NoReading("power is not a number")
 
 
+def _plausible_meter(site: Site, reading: Measurement) -> MeterReading | NoReading:
+    """Return the meter's reading; what all assets and the base load together can't do is a fault of the meter."""
+    if isinstance(reading, NoReading):
+        return reading
+    if not isinstance(reading, MeterReading):
+        return NoReading("not a meter")
+    most_kw = site.base_load.max_kw + sum(_rating_kw(asset) for asset in site.controllables)
+    if abs(reading.power_kw) > METER_FACTOR * most_kw:
+        return NoReading(f"reads {reading.power_kw:.1f} kW, beyond all that the site can draw or give")
+    return reading
+
+
+def _rating_kw(asset: Controllable) -> float:
+    return max(-asset.nameplate.min_kw, asset.nameplate.max_kw)
+
+
 def _plausible(asset: Controllable, reading: Measurement) -> Measurement:
     if isinstance(reading, NoReading):
         return reading
-    rating_kw = max(-asset.nameplate.min_kw, asset.nameplate.max_kw)
+    rating_kw = _rating_kw(asset)
     if abs(reading.power_kw) > PLAUSIBLE_FACTOR * rating_kw + 1.0:
         return NoReading(f"reads {reading.power_kw:.1f} kW, beyond its rating of {rating_kw:.1f} kW")
     if isinstance(reading, BatteryReading) and not _battery_is_sane(reading):
         return NoReading("state of charge or limits are impossible")
-    return reading
+    return _without_nonsense(reading)
+
+
+def _without_nonsense(reading: AssetReading) -> AssetReading:
+    """Return the reading with what may be unknown, and is not a number, as unknown."""
+    nonsense: dict[str, Any] = {
+        name: None
+        for name in MAY_BE_UNKNOWN
+        if (value := getattr(reading, name, None)) is not None and not isfinite(value)
+    }
+    return replace(reading, **nonsense) if nonsense else reading
 
 
 def _battery_is_sane(reading: BatteryReading) -> bool:

@@ -66,6 +66,16 @@ def live_interval(asset: Controllable, grants: tuple[Grant, ...], unarmed: froze
     )
 
 
+def still_using(asset: Controllable, live: Interval | None, power_kw: float | None) -> Interval | None:
+    """Return ``live`` and what the asset is still measured to do beyond it: it follows a confirmed write seconds later.
+
+    Until it does, that room is not free for others.
+    """
+    if power_kw is None or (live is None and asset.fallback.holds(power_kw)):
+        return live
+    return (live or asset.fallback).hull(Interval(power_kw, power_kw))
+
+
 def with_grant(
     asset: Controllable, grants: tuple[Grant, ...], setpoint_kw: float, control: Control, now: Instant
 ) -> tuple[Grant, ...]:

@@ -68,9 +68,7 @@ def dynamic_limit(view: View, asset: Controllable) -> Narrowing | None:
     """Keep within what the BMS or the charger permits right now; a stale limit fades to zero."""
     match view.seen.reading(asset.asset_id):
         case BatteryReading() as reading:
-            return Interval(
-                -reading.max_discharge_kw, reading.max_charge_kw
-            ), "limit of the battery management system"
+            return _bms_limits(reading), "limit of the battery management system"
         case ConnectorReading(max_kw=max_kw) if max_kw is not None and isfinite(max_kw):
             return Interval(0.0, max(max_kw, 0.0)), "limit of the charger"
         case _:
@@ -98,14 +96,26 @@ def lost_reading(view: View, asset: Controllable) -> Narrowing | None:
 def state_of_charge(view: View, asset: Controllable) -> Narrowing | None:
     """Never discharge at or below the lower end of the window, nor charge at or above the upper one (I6)."""
     reading = view.seen.batteries.get(asset.asset_id)
-    if not isinstance(asset, Battery) or reading is None:
-        return None
-    if reading.soc <= asset.soc_min:
-        return Interval(0.0, asset.max_charge_kw), f"state of charge {reading.soc:.0%} is at its lower end"
-    if reading.soc >= asset.soc_max:
-        return Interval(
-            -asset.max_discharge_kw, 0.0
-        ), f"state of charge {reading.soc:.0%} is at its upper end"
+    return _soc_window(asset, reading) if isinstance(asset, Battery) and reading is not None else None
+
+
+def battery_may(battery: Battery, reading: BatteryReading) -> Interval:
+    """Return what the BMS and the state of charge leave to a battery; this fades once it is lost."""
+    interval = battery.nameplate.narrow(_bms_limits(reading))
+    window = _soc_window(battery, reading)
+    return interval if window is None else interval.narrow(window[0])
+
+
+def _bms_limits(reading: BatteryReading) -> Interval:
+    return Interval(-reading.max_discharge_kw, reading.max_charge_kw)
+
+
+def _soc_window(battery: Battery, reading: BatteryReading) -> Narrowing | None:
+    if reading.soc <= battery.soc_min:
+        return Interval(0.0, battery.max_charge_kw), f"state of charge {reading.soc:.0%} is at its lower end"
+    if reading.soc >= battery.soc_max:
+        low = Interval(-battery.max_discharge_kw, 0.0)
+        return low, f"state of charge {reading.soc:.0%} is at its upper end"
     return None
 
 

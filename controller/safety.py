@@ -94,13 +94,18 @@ def _deliverable(asset: Controllable, power_kw: float) -> float:
 def _cut_to_fit(
     after: Books, order: Sequence[Controllable], powers_kw: dict[str, float], reasons: list[Reason]
 ) -> None:
-    """Lower powers until every bound holds or nothing is left to give; the least important assets give first."""
-    for direction in Direction:
+    """Lower powers until every bound holds or nothing is left to give; the least important assets give first.
+
+    Twice, because what is given up in one direction may have been support in the other.
+    """
+    for direction in (*Direction, *Direction):
         for asset in reversed(order):
             over_kw = after.overrun_kw(asset, direction)
             if over_kw <= SLACK_KW:
                 continue
             given_kw = _given_up(asset, powers_kw[asset.asset_id], over_kw, direction)
+            if isinstance(asset, Connector) and not after.stands_over(asset, direction):
+                given_kw = max(given_kw, _free_kw(asset, powers_kw[asset.asset_id]))
             if given_kw == powers_kw[asset.asset_id]:
                 continue
             reasons.append(
@@ -130,6 +135,11 @@ def _given_up(asset: Controllable, power_kw: float, over_kw: float, direction: D
             )
 
 
+def _free_kw(connector: Connector, power_kw: float) -> float:
+    """Return the power that costs no room: the fallback is booked whatever is commanded, so stopping frees nothing."""
+    return min(power_kw, connector.min_kw) if connector.fallback_kw >= connector.min_kw else 0.0
+
+
 def _as_room_permits(asset: Controllable, now: Books, wanted_kw: float, proposal: Proposal) -> float:
     """Return the nearest power to ``wanted_kw`` that fits beside all old leases, and book it.
 
@@ -146,4 +156,4 @@ def _as_room_permits(asset: Controllable, now: Books, wanted_kw: float, proposal
             if now.fits(asset, live):
                 now.book(asset, live)
                 return power_kw
-    return proposal.intervals[asset.asset_id].clamp(0.0)
+    return 0.0

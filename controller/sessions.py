@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from controller.judge import Seen
 from station.clock import Instant
@@ -15,6 +16,9 @@ SATISFIED_AFTER_S = 60.0
 
 DRAWS_KW = 0.1
 """Less than this is the charger's own consumption and not a charging car."""
+
+FALLS_KWH = 0.5
+"""A session's energy never falls; where it does by so much, another car has come unseen."""
 
 
 def track(site: Site, state: ControlState, seen: Seen, now: Instant) -> dict[str, Session]:
@@ -62,12 +66,16 @@ class _Idle:
 
 def _update(connector_id: str, old: Session | None, reading: ConnectorReading, idle: _Idle) -> Session:
     at = idle.now.at
+    kept_kwh = 0.0 if old is None else old.delivered_kwh
+    delivered_kwh = reading.session_kwh if isfinite(reading.session_kwh) else kept_kwh
+    if old is not None and reading.session_id is None and delivered_kwh < kept_kwh - FALLS_KWH:
+        old = None
     session_id = reading.session_id or (old.session_id if old else f"{connector_id}@{at:%Y%m%dT%H%M%S}")
     if old is None or old.session_id != session_id:
         old = Session(session_id, connector_id, at, 0.0, None, None, None)
     return replace(
         old,
-        delivered_kwh=reading.session_kwh,
+        delivered_kwh=delivered_kwh,
         requested_kwh=reading.requested_kwh,
         estimated_unplug_at=reading.estimated_unplug_at,
         known_kwh=reading.known_kwh,

@@ -10,11 +10,12 @@ from controller.dispatch import Dispatch, Flows, Support, dispatch, excess_kw, s
 from controller.envelope import Books, constraints_in_force, settled
 from controller.follow import Wanted, expected_draw_kw, follow, hold, laxity_s
 from controller.judge import Seen, judge
-from controller.leases import grant_interval, lease_s, live_interval, settle, with_grant
+from controller.leases import grant_interval, lease_s, live_interval, settle, still_using, with_grant
+from controller.obedience import astray_since_s, disobedient
 from controller.replan import replan_cause
 from controller.safety import Guarded, Proposal, guard
 from controller.sessions import DRAWS_KW, track
-from station.assets import Controllable, PvPlant
+from station.assets import Battery, Controllable, PvPlant
 from station.clock import Instant
 from station.decision import (
     Balance,
@@ -28,7 +29,7 @@ from station.decision import (
     Withheld,
 )
 from station.limits import Direction, Interval
-from station.measurement import BatteryReading, Snapshot
+from station.measurement import Snapshot
 from station.plan import Plan
 from station.session import Session
 from station.topology import Site
@@ -45,6 +46,7 @@ class _Cycle:
     now: Instant
     dt_s: float
     grants: Mapping[str, tuple[Grant, ...]]
+    live: Mapping[str, Interval | None]
     intervals: Mapping[str, Interval]
     sessions: Mapping[str, Session]
     last_kw: Mapping[str, float]
@@ -88,6 +90,7 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         else site.control.cycle_s
     )
     intervals, reasons = rules.envelope(rules.View(site, state, snapshot, seen, now))
+    grants = settle(site, state, snapshot, seen, now)
     cycle = _Cycle(
         site=site,
         state=state,
@@ -95,19 +98,21 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         seen=seen,
         now=now,
         dt_s=max(dt_s, 0.0),
-        grants=settle(site, state, snapshot, seen, now),
+        grants=grants,
+        live={a.asset_id: live_interval(a, grants[a.asset_id], snapshot.unarmed) for a in site.controllables},
         intervals=intervals,
         sessions=track(site, state, seen, now),
-        last_kw={asset.asset_id: _last_kw(asset, state, seen) for asset in site.controllables},
+        last_kw={a.asset_id: _last_kw(a, state, seen, grants[a.asset_id]) for a in site.controllables},
     )
     samples = balance.sample(site, state, seen, now)
     lag_s = balance.estimate_lag(site, state, samples)
     base = balance.estimate_base(site, samples, lag_s)
     flows = _flows(cycle, base.base_kw)
-    window = demand.advance(site, state, _grid_kw(cycle, flows), now)
+    window = demand.advance(site, state, _grid_kw(cycle, flows), now, is_measured=not base.is_worst_case)
     wanted = _wanted(cycle, plan, window)
     cap_kw = _cap_kw(cycle, wanted, window)
-    books = _books(cycle, base.base_kw)
+    astray_s = astray_since_s(site, state, seen, cycle.live, now)
+    books = _books(cycle, base.base_kw, astray_s)
     choice = _choose(cycle, wanted, flows, books, cap_kw)
     guarded = choice.guarded
     setpoints, grants = _issue(cycle, guarded)
@@ -121,7 +126,7 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         sessions=cycle.sessions,
         connectors=_memories(cycle, setpoints),
         last_good_s={**state.last_good_s, **_good(seen, now)},
-        last_limits={**state.last_limits, **_battery_limits(seen)},
+        last_limits={**state.last_limits, **_battery_limits(site, seen)},
         samples=samples,
         lag_s=lag_s,
         support_kw=choice.support.power_kw,
@@ -130,7 +135,8 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         smooth_excess_kw=choice.smooth_excess_kw,
         window=window,
         planned_s=state.planned_s if cause is None else now.mono_s,
-        alarms=_alarms(cycle, guarded),
+        astray_s=astray_s,
+        alarms=_alarms(cycle, guarded, books.astray),
         last=facts,
     )
     return Decision(
@@ -189,16 +195,19 @@ def _cap_kw(cycle: _Cycle, wanted: Wanted, window: DemandWindow) -> float:
         ),
         default=float("inf"),
     )
-    allowed_kw = float("inf") if wanted.follows_rules else demand.allowed_kw(site, window, wanted.peak_kw)
+    peak_kw = float("inf") if wanted.follows_rules else wanted.peak_kw
+    allowed_kw = demand.allowed_kw(site, window, peak_kw)
     return min(hard_kw - site.base_load.growth_kw, allowed_kw)
 
 
-def _books(cycle: _Cycle, base_kw: float) -> Books:
+def _books(cycle: _Cycle, base_kw: float, astray_s: Mapping[str, float]) -> Books:
     live = {
-        asset.asset_id: live_interval(asset, cycle.grants[asset.asset_id], cycle.snapshot.unarmed)
+        asset.asset_id: still_using(asset, cycle.live[asset.asset_id], cycle.seen.power_kw(asset.asset_id))
         for asset in cycle.site.controllables
     }
-    return Books(cycle.site, constraints_in_force(cycle.site, cycle.snapshot), cycle.seen, base_kw, live)
+    constraints = constraints_in_force(cycle.site, cycle.snapshot)
+    astray = disobedient(cycle.site, astray_s, cycle.now)
+    return Books(cycle.site, constraints, cycle.seen, base_kw, live, astray=astray)
 
 
 def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: float) -> _Choice:
@@ -267,7 +276,7 @@ def _issue(
             setpoints[asset_id] = Withheld("local mode")
         else:
             power_kw = guarded.setpoints_kw[asset_id]
-            old = live_interval(asset, cycle.grants[asset_id], cycle.snapshot.unarmed) or asset.fallback
+            old = cycle.live[asset_id] or asset.fallback
             new = grant_interval(asset, power_kw)
             makes_room = new.max_kw < old.max_kw or new.min_kw > old.min_kw
             setpoints[asset_id] = Setpoint(power_kw, lease_s(asset, control), makes_room)
@@ -275,21 +284,21 @@ def _issue(
     return setpoints, grants
 
 
-def _last_kw(asset: Controllable, state: ControlState, seen: Seen) -> float:
-    """Return the power to ramp from: what was commanded, else (after a start) what is measured."""
+def _last_kw(asset: Controllable, state: ControlState, seen: Seen, grants: tuple[Grant, ...]) -> float:
+    """Return the power to ramp from: what was commanded while that holds, else what the device says it permits or does.
+
+    A connector and a PV plant permit powers, a battery has one.
+    """
     commanded_kw = state.setpoints_kw.get(asset.asset_id)
-    if commanded_kw is not None:
+    if commanded_kw is not None and grants:
         return commanded_kw
     reading = seen.reading(asset.asset_id)
     if reading is None:
         return asset.nameplate.min_kw if isinstance(asset, PvPlant) else 0.0
-    if isinstance(asset, PvPlant):
-        return (
-            asset.nameplate.min_kw
-            if reading.setpoint_kw is None
-            else asset.nameplate.clamp(reading.setpoint_kw)
-        )
-    return asset.nameplate.clamp(reading.power_kw)
+    if isinstance(asset, Battery):
+        return asset.nameplate.clamp(reading.power_kw)
+    unknown_kw = asset.nameplate.min_kw if isinstance(asset, PvPlant) else reading.power_kw
+    return asset.nameplate.clamp(unknown_kw if reading.setpoint_kw is None else reading.setpoint_kw)
 
 
 def _commanded(setpoints: Mapping[str, Setpoint | Withheld]) -> dict[str, float]:
@@ -319,17 +328,18 @@ def _good(seen: Seen, now: Instant) -> dict[str, float]:
     return dict.fromkeys((*seen.batteries, *seen.pv_plants, *seen.connectors), now.mono_s)
 
 
-def _battery_limits(seen: Seen) -> dict[str, Interval]:
-    return {asset_id: _limits_of(reading) for asset_id, reading in seen.batteries.items()}
+def _battery_limits(site: Site, seen: Seen) -> dict[str, Interval]:
+    return {
+        battery.asset_id: rules.battery_may(battery, reading)
+        for battery in site.batteries
+        if (reading := seen.batteries.get(battery.asset_id)) is not None
+    }
 
 
-def _limits_of(reading: BatteryReading) -> Interval:
-    return Interval(-reading.max_discharge_kw, reading.max_charge_kw)
-
-
-def _alarms(cycle: _Cycle, guarded: Guarded) -> frozenset[str]:
+def _alarms(cycle: _Cycle, guarded: Guarded, astray: frozenset[str]) -> frozenset[str]:
     lost = {f"{asset_id}: {reading.cause}" for asset_id, reading in cycle.seen.lost.items()}
     infeasible = {f"infeasible: {name}" for name in guarded.broken}
     unarmed = {f"{asset_id}: no device timer, booked at its rating" for asset_id in cycle.snapshot.unarmed}
     local = {f"{asset_id}: local mode" for asset_id in rules.local_assets(cycle.seen, cycle.site)}
-    return frozenset(lost | infeasible | unarmed | local | set(cycle.site.fallback_problems))
+    disobedient = {f"{asset_id}: does not follow its setpoint" for asset_id in astray}
+    return frozenset(lost | infeasible | unarmed | local | disobedient | set(cycle.site.fallback_problems))

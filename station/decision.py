@@ -53,7 +53,8 @@ class Grant:
 class DemandWindow:
     """The billed mean that is being formed: energy imported since ``starts_at``, and the month's highest so far.
 
-    ``covered_s`` is how much of the window was measured; the rest is counted at the worst that was seen.
+    ``covered_s`` is how much of the window is counted. ``assumed_kwh`` is the part of the energy that was not measured
+    but assumed at the worst case; it makes no peak.
     """
 
     starts_at: datetime
@@ -61,6 +62,7 @@ class DemandWindow:
     covered_s: float
     month: tuple[int, int]
     month_peak_kw: float
+    assumed_kwh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class ControlState:
     smooth_net_kw: float | None = None
     smooth_excess_kw: float = 0.0
     window: DemandWindow | None = None
+    astray_s: Mapping[str, float] = field(default_factory=dict)
     planned_s: float = float("-inf")
     alarms: frozenset[str] = frozenset()
     last: Balance | None = None

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from controller.envelope import Books, constraints_in_force
 from controller.judge import judge
-from controller.leases import live_interval
+from controller.leases import live_interval, settle, still_using
 from controller.step import step
 from station.assets import Battery, Connector
 from station.decision import ControlState, Decision, Setpoint, Withheld
@@ -14,6 +14,7 @@ from station.limits import Direction
 from station.measurement import Snapshot
 from station.topology import Constraint, Site
 from tests.property.strategies import Run, run_of, runs
+
 
 def standing(site: Site, constraint: Constraint, worst: dict[str, tuple[float, float]]) -> float:
     """Return the loss sum of a constraint, computed here anew from each asset's worst (min, max) in kW."""
@@ -25,15 +26,19 @@ def standing(site: Site, constraint: Constraint, worst: dict[str, tuple[float, f
 
 
 def worst_of(site: Site, state: ControlState, snapshot: Snapshot) -> dict[str, tuple[float, float]]:
-    """Return each asset's worst case from the definition: hull of live grants and fallback; local mode: the rating."""
+    """Return each asset's worst case by definition: live grants, fallback, what it is seen to do; local: rating."""
     result = {}
     now_s = snapshot.taken.mono_s
     seen = judge(site, snapshot, snapshot.taken)
     for asset in site.controllables:
         key = asset.asset_id
         reading = seen.reading(key)
-        ranges = [(g.interval.min_kw, g.interval.max_kw) for g in state.grants.get(key, ()) if g.expires_s > now_s]
+        ranges = [
+            (g.interval.min_kw, g.interval.max_kw) for g in state.grants.get(key, ()) if g.expires_s > now_s
+        ]
         ranges.append((asset.fallback.min_kw, asset.fallback.max_kw))
+        if reading is not None:
+            ranges.append((reading.power_kw, reading.power_kw))
         if key in snapshot.unarmed or (reading is not None and reading.is_local):
             ranges.append((asset.nameplate.min_kw, asset.nameplate.max_kw))
         result[key] = (min(low for low, _ in ranges), max(high for _, high in ranges))
@@ -44,14 +49,17 @@ def worst_of(site: Site, state: ControlState, snapshot: Snapshot) -> dict[str, t
 def test_i4_no_setpoint_takes_a_bound_further_beyond_its_worst_case(run: Run) -> None:
     """Every node, both directions: after the writes are out, a worst-case sum fits, or the cycle has not raised it."""
     for before, snapshot, decision in zip(run.before, run.snapshots, run.decisions, strict=True):
-        _ = before
-        held = worst_of(run.site, ControlState(0.0, grants=_live_before(run.site, decision, snapshot)), snapshot)
+        held = worst_of(
+            run.site, ControlState(0.0, grants=_live_before(run.site, before, snapshot)), snapshot
+        )
         sent = worst_of(run.site, decision.state, snapshot)
         for constraint in run.site.constraints:
             bound = max(constraint.bound, constraint.short_time_bound)
             declared, base_kw = run.site.base_load, decision.balance.base_kw
             helps_kw = max(min(base_kw, declared.max_kw) - declared.growth_kw, declared.min_kw)
-            base = constraint.base_weight * (base_kw if constraint.direction is Direction.IMPORT else -helps_kw)
+            base = constraint.base_weight * (
+                base_kw if constraint.direction is Direction.IMPORT else -helps_kw
+            )
             new = standing(run.site, constraint, sent) + base
             old = standing(run.site, constraint, held) + base
             assert new <= max(bound, old) + 1e-3, (constraint.name, old, new, bound)
@@ -60,8 +68,8 @@ def test_i4_no_setpoint_takes_a_bound_further_beyond_its_worst_case(run: Run) ->
 @given(runs())
 def test_i4_the_gate_leaves_no_room_that_is_booked_twice(run: Run) -> None:
     """The production books, rebuilt from the state that the cycle left, are within bounds or no worse than before."""
-    for snapshot, decision in zip(run.snapshots, run.decisions, strict=True):
-        before = _books(run.site, _live_before(run.site, decision, snapshot), decision, snapshot)
+    for state, snapshot, decision in zip(run.before, run.snapshots, run.decisions, strict=True):
+        before = _books(run.site, _live_before(run.site, state, snapshot), decision, snapshot)
         after = _books(run.site, dict(decision.state.grants), decision, snapshot)
         assert set(after.broken()) <= set(before.broken()) | set(_forced(run.site, decision, snapshot))
 
@@ -119,9 +127,10 @@ def test_i10_a_connector_is_offered_nothing_or_its_minimum(run: Run) -> None:
 def test_i12_power_rises_no_faster_than_its_ramp(run: Run) -> None:
     for before, snapshot, decision in zip(run.before, run.snapshots, run.decisions, strict=True):
         dt_s = 1.0 if not before.samples else min(snapshot.taken.mono_s - before.samples[-1].mono_s, 2.0)
+        held = _live_before(run.site, before, snapshot)
         for asset in run.site.controllables:
             entry, last_kw = decision.setpoints[asset.asset_id], before.setpoints_kw.get(asset.asset_id)
-            if isinstance(entry, Withheld) or last_kw is None:
+            if isinstance(entry, Withheld) or last_kw is None or not held[asset.asset_id]:
                 continue
             if isinstance(asset, Connector):
                 assert entry.power_kw <= max(last_kw, asset.min_kw) + asset.ramp_kw_per_s * dt_s + 1e-6
@@ -167,15 +176,19 @@ def test_step_changes_no_input(run: Run) -> None:
         assert repr((before, snapshot, plan)) == image
 
 
-def _live_before(site: Site, decision: Decision, snapshot: Snapshot) -> dict[str, tuple]:  # type: ignore[type-arg]
-    """Return the grants without those that this very cycle has added."""
-    now_s = snapshot.taken.mono_s
-    return {key: tuple(g for g in grants if g.sent_s != now_s) for key, grants in decision.state.grants.items()}
+def _live_before(site: Site, before: ControlState, snapshot: Snapshot) -> dict[str, tuple]:  # type: ignore[type-arg]
+    """Return the grants that counted before this cycle sent anything."""
+    return dict(settle(site, before, snapshot, judge(site, snapshot, snapshot.taken), snapshot.taken))
 
 
 def _books(site: Site, grants: dict[str, tuple], decision: Decision, snapshot: Snapshot) -> Books:  # type: ignore[type-arg]
-    live = {a.asset_id: live_interval(a, grants[a.asset_id], snapshot.unarmed) for a in site.controllables}
     seen = judge(site, snapshot, snapshot.taken)
+    live = {
+        a.asset_id: still_using(
+            a, live_interval(a, grants[a.asset_id], snapshot.unarmed), seen.power_kw(a.asset_id)
+        )
+        for a in site.controllables
+    }
     return Books(site, constraints_in_force(site, snapshot), seen, decision.balance.base_kw, live)
 
 
@@ -186,9 +199,9 @@ def _forced(site: Site, decision: Decision, snapshot: Snapshot) -> list[str]:
     for battery in site.batteries:
         reading = seen.batteries.get(battery.asset_id)
         entry = decision.setpoints[battery.asset_id]
-        is_free = reading is None or not isinstance(entry, Setpoint) or abs(entry.power_kw) < abs(reading.power_kw)
+        is_free = (
+            reading is None or not isinstance(entry, Setpoint) or abs(entry.power_kw) < abs(reading.power_kw)
+        )
         if is_free:
             names += [c.name for c in site.constraints if battery.asset_id in c.weights]
     return names
-
-
