@@ -86,7 +86,7 @@ def _calm(connector: Connector, offer_kw: float, fleet: Fleet, now: Instant, rea
     if abs(offer_kw - last_kw) < STEP_KW:
         return _valid(connector, interval.clamp(last_kw))
     if (offer_kw > 0.0) != (last_kw > 0.0):
-        held = _switch_is_held(memory, offer_kw > 0.0, now)
+        held = _switch_is_held(memory, offer_kw > 0.0, now) if connector.kind is ConnectorKind.AC else ""
         if held:
             reasons.append(Reason("calm", connector.asset_id, held))
             offer_kw = connector.min_kw if last_kw > 0.0 else 0.0

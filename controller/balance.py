@@ -4,7 +4,7 @@
 the naive sum swing; so the assets' sum is looked up where the meter's value was true (the design's section 4.6).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.judge import Seen
@@ -46,12 +46,17 @@ class BaseEstimate:
     is_worst_case: bool
 
 
-def sample(site: Site, state: ControlState, seen: Seen, now: Instant) -> tuple[PowerSample, ...]:
-    """Return the kept samples with this cycle's appended, old ones dropped."""
+def sample(
+    site: Site, state: ControlState, seen: Seen, hidden_kw: Mapping[str, float], now: Instant
+) -> tuple[PowerSample, ...]:
+    """Return the kept samples with this cycle's appended, old ones dropped.
+
+    ``hidden_kw`` is what the assets that can't be read are taken to do; else the base load would seem to jump.
+    """
     readings = [
         reading for asset in site.controllables if (reading := seen.reading(asset.asset_id)) is not None
     ]
-    assets_kw = sum(reading.power_kw for reading in readings)
+    assets_kw = sum(reading.power_kw for reading in readings) + sum(hidden_kw.values())
     assets_s = sum(reading.measured_s for reading in readings) / len(readings) if readings else now.mono_s
     if state.samples:
         assets_s = max(assets_s, state.samples[-1].assets_s)

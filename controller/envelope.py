@@ -7,12 +7,12 @@ For every constraint of the limit tree two sums are kept, in either direction:
 * *loss*: what could flow if that support failed. It may use the short-time overload, provided that loads can be shed
   within its duration; else it must stay within the continuous bound too.
 
-A device that can't be read hides in the base load whatever it does: its whole swing counts as loss. One in local mode
+A device that can't be read is booked at its grants, and as loss at what it may still execute late. One in local mode
 stands at what is measured, and at its rating in the loss sum: a person may do anything there. One that does not obey
 counts at the worse of that and of its grants.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from controller.judge import Seen
 from station.assets import Battery, Connector, Controllable, PvPlant
@@ -66,7 +66,8 @@ class Books:
 
     ``live`` is the range that each device may be using now (None: surely at its fallback). ``base_kw`` is the base
     load; its declared growth is added against import and taken off against export. ``astray`` are devices that do what
-    nobody permits.
+    nobody permits. Of the devices that can't be read, ``late`` is what they may still execute when they wake up, and
+    ``known`` those whose last power was taken out of the base load.
     """
 
     def __init__(
@@ -78,12 +79,16 @@ class Books:
         live: Mapping[str, Interval | None],
         *,
         astray: frozenset[str] = frozenset(),
+        late: Mapping[str, Interval | None] | None = None,
+        known: Container[str] = frozenset(),
     ) -> None:
         self.site = site
         self.constraints = constraints
         self.seen = seen
         self.live = dict(live)
         self.astray = astray
+        self._late = late or {}
+        self._known = known
         limit_s = shed_s(site)
         self._bound = [constraint.bound for constraint in constraints]
         self._loss_bound = [
@@ -176,8 +181,7 @@ class Books:
         worst = asset.fallback if live is None else live.hull(asset.fallback)
         import_loss, export_loss = max(worst.max_kw, 0.0), max(-worst.min_kw, 0.0)
         if measured_kw is None:
-            swing = import_loss + export_loss
-            return import_loss, swing, export_loss, swing
+            return self._unseen(asset, import_loss, export_loss)
         if live is None:
             return import_loss, import_loss, export_loss, export_loss
         import_standing, export_standing = import_loss, export_loss
@@ -196,6 +200,21 @@ class Books:
             return costs
         will = _at_will(asset, measured_kw)
         return max(costs[0], will[0]), max(costs[1], will[1]), max(costs[2], will[2]), max(costs[3], will[3])
+
+    def _unseen(
+        self, asset: Controllable, import_kw: float, export_kw: float
+    ) -> tuple[float, float, float, float]:
+        """Return what a device books that can't be read.
+
+        What it did before it was lost is taken out of the base load; where nobody knows what that was, it hides in the
+        base load, and its whole swing counts as loss.
+        """
+        late = self._late.get(asset.asset_id)
+        import_loss = import_kw if late is None else max(import_kw, late.max_kw)
+        export_loss = export_kw if late is None else max(export_kw, -late.min_kw)
+        if asset.asset_id not in self._known:
+            import_loss = export_loss = import_loss + export_loss
+        return import_kw, import_loss, export_kw, export_loss
 
 
 def _at_will(asset: Controllable, measured_kw: float) -> tuple[float, float, float, float]:

@@ -4,7 +4,8 @@ A grant counts from the cycle that sent it until it expires at the device, or un
 lost message, a late message and a lost answer are all booked at their worst.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from controller.judge import Seen
 from station.assets import Battery, Connector, Controllable, PvPlant
@@ -19,6 +20,9 @@ LEASE_CYCLES = 6
 
 LANDING_CYCLES = 2
 """A write may reach the device so many cycles after it was decided; only then does the device's timer start."""
+
+REFRESH_SHARE = 1.0 / 3.0
+"""An unchanged setpoint is sent again when this share of its lease has passed."""
 
 ADOPTED_S = float("-inf")
 """``sent_s`` of what was found at a restart: older than everything that is sent later."""
@@ -47,7 +51,12 @@ def settle(
     grants = {}
     for asset in site.controllables:
         asset_id = asset.asset_id
-        live = tuple(grant for grant in state.grants.get(asset_id, ()) if grant.expires_s > now.mono_s)
+        is_lost = asset_id in seen.lost
+        live = tuple(
+            grant
+            for grant in state.grants.get(asset_id, ())
+            if grant.expires_s > now.mono_s or (is_lost and not grant.is_confirmed)
+        )
         live = _confirm(live, snapshot.writes.get(asset_id))
         if state.cycles == 0:
             live = (*live, _at_rating(asset, site.control, now))
@@ -55,15 +64,29 @@ def settle(
     return grants
 
 
-def live_interval(asset: Controllable, grants: tuple[Grant, ...], unarmed: frozenset[str]) -> Interval | None:
+def live_interval(
+    asset: Controllable, grants: tuple[Grant, ...], unarmed: frozenset[str], now: Instant
+) -> Interval | None:
     """Return the hull of all grants that may be in force, or None where the device is at its fallback for sure."""
     if asset.asset_id in unarmed:
         return asset.nameplate
-    if not grants:
-        return None
-    return Interval(
-        min(grant.interval.min_kw for grant in grants), max(grant.interval.max_kw for grant in grants)
-    )
+    return _hull(grant.interval for grant in grants if grant.expires_s > now.mono_s)
+
+
+def late_interval(grants: tuple[Grant, ...], now: Instant) -> Interval | None:
+    """Return the hull of the writes that a silent device may still execute when it wakes up, or None.
+
+    Such a write holds for one lease at most and is seen at once, so it is booked like support that may fail: only
+    against the short-time overload.
+    """
+    return _hull(grant.interval for grant in grants if grant.expires_s <= now.mono_s)
+
+
+def _hull(intervals: Iterable[Interval]) -> Interval | None:
+    hull: Interval | None = None
+    for interval in intervals:
+        hull = interval if hull is None else hull.hull(interval)
+    return hull
 
 
 def still_using(asset: Controllable, live: Interval | None, power_kw: float | None) -> Interval | None:
@@ -79,8 +102,13 @@ def still_using(asset: Controllable, live: Interval | None, power_kw: float | No
 def with_grant(
     asset: Controllable, grants: tuple[Grant, ...], setpoint_kw: float, control: Control, now: Instant
 ) -> tuple[Grant, ...]:
-    """Return the grants after sending ``setpoint_kw`` now. An equal earlier grant is prolonged, others stay booked."""
+    """Return the grants after sending ``setpoint_kw`` now. An equal earlier grant is prolonged, others stay booked.
+
+    Where the device holds this very setpoint and most of its lease is left, nothing is sent and nothing changes.
+    """
     interval = grant_interval(asset, setpoint_kw)
+    if _is_held(grants, interval, REFRESH_SHARE * lease_s(asset, control), now):
+        return grants
     expires_s = now.mono_s + lease_s(asset, control) + LANDING_CYCLES * control.cycle_s
     others = tuple(grant for grant in grants if grant.interval != interval)
     return (*others, Grant(now.mono_s, expires_s, interval))
@@ -106,7 +134,22 @@ def _confirm(grants: tuple[Grant, ...], result: WriteResult | None) -> tuple[Gra
     """Drop what a confirmed write has replaced at the device."""
     if result is None or not result.confirmed:
         return grants
-    return tuple(grant for grant in grants if grant.sent_s >= result.sent_s)
+    return tuple(
+        replace(grant, is_confirmed=True) if grant.sent_s == result.sent_s else grant
+        for grant in grants
+        if grant.sent_s >= result.sent_s
+    )
+
+
+def _is_held(grants: tuple[Grant, ...], interval: Interval, fresh_s: float, now: Instant) -> bool:
+    """Return whether the newest grant is this one, confirmed, and young."""
+    newest = max(grants, key=lambda grant: grant.sent_s, default=None)
+    return (
+        newest is not None
+        and newest.interval == interval
+        and newest.is_confirmed
+        and now.mono_s - newest.sent_s < fresh_s
+    )
 
 
 def _at_rating(asset: Controllable, control: Control, now: Instant) -> Grant:
@@ -123,7 +166,7 @@ def _adopt(asset: Controllable, grants: tuple[Grant, ...], seen: Seen) -> tuple[
     measured_kw = asset.nameplate.clamp(reading.power_kw)
     found = held.hull(Interval(measured_kw, measured_kw))
     return tuple(
-        Grant(grant.sent_s, grant.expires_s, found)
+        Grant(grant.sent_s, grant.expires_s, found, is_confirmed=True)
         if grant.sent_s == ADOPTED_S and grant.interval == asset.nameplate
         else grant
         for grant in grants

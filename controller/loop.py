@@ -22,9 +22,6 @@ from station.request import Request
 from station.session import PastSession
 from station.topology import Site
 
-REFRESH_SHARE = 1.0 / 3.0
-"""An unchanged setpoint is written again when this share of its lease has passed."""
-
 WRITE_SHARE = 0.4
 """The write phase takes at most this share of a cycle; what is not confirmed by then is seen in a later cycle."""
 
@@ -74,7 +71,6 @@ class Loop:
         self._state = parts.state
         self._demand_share = demand_share
         self._is_shadow = is_shadow
-        self._sent: dict[str, tuple[float, float]] = {}
 
     async def run(self, until_s: float = float("inf")) -> None:
         """Run until the station clock reaches ``until_s``, or until cancelled. Then leave all devices safe."""
@@ -152,7 +148,7 @@ class Loop:
         due = {
             asset_id: entry
             for asset_id, entry in decision.setpoints.items()
-            if isinstance(entry, Setpoint) and self._is_due(asset_id, entry, sent_s)
+            if isinstance(entry, Setpoint) and entry.is_due and asset_id in self._devices
         }
         for makes_room in (True, False):
             tasks = [
@@ -163,15 +159,6 @@ class Loop:
             if tasks:
                 await asyncio.wait(tasks, timeout=deadline_s / 2.0)
 
-    def _is_due(self, asset_id: str, entry: Setpoint, now_s: float) -> bool:
-        if asset_id not in self._devices:
-            return False
-        power_kw, written_s = self._sent.get(asset_id, (None, float("-inf")))
-        return entry.power_kw != power_kw or now_s - written_s >= REFRESH_SHARE * entry.lease_s
-
     async def _write_one(self, asset_id: str, power_kw: float, sent_s: float) -> None:
-        self._sent[asset_id] = (power_kw, sent_s)
         result: WriteResult = await self._devices[asset_id].write(asset_id, power_kw, sent_s=sent_s)
         self._board.put_write(asset_id, result)
-        if not result.confirmed and self._sent.get(asset_id) == (power_kw, sent_s):
-            self._sent.pop(asset_id)

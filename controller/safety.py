@@ -104,7 +104,8 @@ def _cut_to_fit(
             if over_kw <= SLACK_KW:
                 continue
             given_kw = _given_up(asset, powers_kw[asset.asset_id], over_kw, direction)
-            if isinstance(asset, Connector) and not after.stands_over(asset, direction):
+            is_lost = after.seen.reading(asset.asset_id) is None
+            if isinstance(asset, Connector) and (is_lost or not after.stands_over(asset, direction)):
                 given_kw = max(given_kw, _free_kw(asset, powers_kw[asset.asset_id]))
             if given_kw == powers_kw[asset.asset_id]:
                 continue

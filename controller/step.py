@@ -10,12 +10,20 @@ from controller.dispatch import Dispatch, Flows, Support, dispatch, excess_kw, s
 from controller.envelope import Books, constraints_in_force, settled
 from controller.follow import Wanted, expected_draw_kw, follow, hold, laxity_s
 from controller.judge import Seen, judge
-from controller.leases import grant_interval, lease_s, live_interval, settle, still_using, with_grant
+from controller.leases import (
+    grant_interval,
+    late_interval,
+    lease_s,
+    live_interval,
+    settle,
+    still_using,
+    with_grant,
+)
 from controller.obedience import astray_since_s, disobedient
 from controller.replan import replan_cause
 from controller.safety import Guarded, Proposal, guard
 from controller.sessions import DRAWS_KW, track
-from station.assets import Battery, Controllable, PvPlant
+from station.assets import Battery, Connector, Controllable, PvPlant
 from station.clock import Instant
 from station.decision import (
     Balance,
@@ -34,6 +42,9 @@ from station.plan import Plan
 from station.session import Session
 from station.topology import Site
 
+KEEPS_PLACE_S = 900.0
+"""A car must be so much more urgent than one that charges to take its place; else equal cars would swap for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Cycle:
@@ -47,6 +58,7 @@ class _Cycle:
     dt_s: float
     grants: Mapping[str, tuple[Grant, ...]]
     live: Mapping[str, Interval | None]
+    hidden_kw: Mapping[str, float]
     intervals: Mapping[str, Interval]
     sessions: Mapping[str, Session]
     last_kw: Mapping[str, float]
@@ -91,6 +103,9 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     )
     intervals, reasons = rules.envelope(rules.View(site, state, snapshot, seen, now))
     grants = settle(site, state, snapshot, seen, now)
+    live = {
+        a.asset_id: live_interval(a, grants[a.asset_id], snapshot.unarmed, now) for a in site.controllables
+    }
     cycle = _Cycle(
         site=site,
         state=state,
@@ -99,12 +114,13 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         now=now,
         dt_s=max(dt_s, 0.0),
         grants=grants,
-        live={a.asset_id: live_interval(a, grants[a.asset_id], snapshot.unarmed) for a in site.controllables},
+        live=live,
+        hidden_kw=_hidden_kw(site, state, seen, live),
         intervals=intervals,
         sessions=track(site, state, seen, now),
         last_kw={a.asset_id: _last_kw(a, state, seen, grants[a.asset_id]) for a in site.controllables},
     )
-    samples = balance.sample(site, state, seen, now)
+    samples = balance.sample(site, state, seen, cycle.hidden_kw, now)
     lag_s = balance.estimate_lag(site, state, samples)
     base = balance.estimate_base(site, samples, lag_s)
     flows = _flows(cycle, base.base_kw)
@@ -121,12 +137,13 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     new_state = ControlState(
         started_s=state.started_s,
         cycles=state.cycles + 1,
-        setpoints_kw=_commanded(setpoints),
+        setpoints_kw=_commanded(setpoints, seen),
         grants=grants,
         sessions=cycle.sessions,
         connectors=_memories(cycle, setpoints),
         last_good_s={**state.last_good_s, **_good(seen, now)},
         last_limits={**state.last_limits, **_battery_limits(site, seen)},
+        believed_kw={**state.believed_kw, **_believed_kw(seen)},
         samples=samples,
         lag_s=lag_s,
         support_kw=choice.support.power_kw,
@@ -152,8 +169,8 @@ def _facts(
         base_kw=base.base_kw,
         base_is_worst_case=base.is_worst_case,
         pv_kw=flows.pv_kw,
-        battery_kw=sum(reading.power_kw for reading in cycle.seen.batteries.values()),
-        charging_kw=sum(reading.power_kw for reading in cycle.seen.connectors.values()),
+        battery_kw=sum(_power_kw(cycle, battery) for battery in cycle.site.batteries),
+        charging_kw=flows.charging_kw,
         lag_s=lag_s,
         allowed_kw=cap_kw,
     )
@@ -168,20 +185,41 @@ def _wanted(cycle: _Cycle, plan: Plan | None, window: DemandWindow) -> Wanted:
 
 
 def _flows(cycle: _Cycle, base_kw: float) -> Flows:
-    pv_kw = sum(reading.power_kw for reading in cycle.seen.pv_plants.values())
-    charging_kw = sum(
-        connector.fallback_kw if reading is None else max(reading.power_kw, 0.0)
-        for connector in cycle.site.connectors
-        for reading in (cycle.seen.connectors.get(connector.asset_id),)
-    )
+    site = cycle.site
+    pv_kw = sum(_power_kw(cycle, plant) for plant in site.pv_plants)
+    charging_kw = sum(max(_power_kw(cycle, connector), 0.0) for connector in site.connectors)
     smooth_net_kw = smooth(cycle.state.smooth_net_kw, base_kw + pv_kw + charging_kw, cycle.dt_s)
     return Flows(base_kw, pv_kw, charging_kw, smooth_net_kw)
 
 
 def _grid_kw(cycle: _Cycle, flows: Flows) -> float:
     """Return what flows at the meter now, from the aligned base load and what the assets do."""
-    battery_kw = sum(reading.power_kw for reading in cycle.seen.batteries.values())
-    return flows.net_kw + battery_kw
+    return flows.net_kw + sum(_power_kw(cycle, battery) for battery in cycle.site.batteries)
+
+
+def _power_kw(cycle: _Cycle, asset: Controllable) -> float:
+    """Return what an asset does: measured, or what it is taken to do while it can't be read."""
+    measured_kw = cycle.seen.power_kw(asset.asset_id)
+    return cycle.hidden_kw.get(asset.asset_id, 0.0) if measured_kw is None else measured_kw
+
+
+def _hidden_kw(
+    site: Site, state: ControlState, seen: Seen, live: Mapping[str, Interval | None]
+) -> dict[str, float]:
+    """Return what each asset that can't be read is taken to do: what it did last, as far as its grants let it.
+
+    Without a grant a car is taken to draw nothing (its fallback is booked besides); a plant may go on.
+    """
+    hidden_kw = {}
+    for asset in site.controllables:
+        last_kw = state.believed_kw.get(asset.asset_id)
+        if asset.asset_id not in seen.lost or last_kw is None:
+            continue
+        interval = live[asset.asset_id]
+        permitted = asset.fallback if interval is None else interval.hull(asset.fallback)
+        is_over = interval is None and isinstance(asset, Connector)
+        hidden_kw[asset.asset_id] = 0.0 if is_over else permitted.clamp(last_kw)
+    return hidden_kw
 
 
 def _cap_kw(cycle: _Cycle, wanted: Wanted, window: DemandWindow) -> float:
@@ -207,7 +245,19 @@ def _books(cycle: _Cycle, base_kw: float, astray_s: Mapping[str, float]) -> Book
     }
     constraints = constraints_in_force(cycle.site, cycle.snapshot)
     astray = disobedient(cycle.site, astray_s, cycle.now)
-    return Books(cycle.site, constraints, cycle.seen, base_kw, live, astray=astray)
+    late = {
+        key: late_interval(cycle.grants[key], cycle.now) for key in cycle.seen.lost if key in cycle.grants
+    }
+    return Books(
+        cycle.site,
+        constraints,
+        cycle.seen,
+        base_kw,
+        live,
+        astray=astray,
+        late=late,
+        known=cycle.hidden_kw.keys(),
+    )
 
 
 def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: float) -> _Choice:
@@ -234,9 +284,7 @@ def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: f
     )
     over_kw = excess_kw(site, flows.base_kw + flows.pv_kw + expected_kw, cycle.intervals, cap_kw)
     smooth_excess_kw = smooth(cycle.state.smooth_excess_kw, over_kw, cycle.dt_s)
-    order = sorted(
-        site.connectors, key=lambda c: (laxity_s(cycle.sessions.get(c.asset_id), c, cycle.now), c.asset_id)
-    )
+    order = sorted(site.connectors, key=lambda c: (_urgency_s(cycle, c), c.asset_id))
     fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors)
     offers_kw, reasons = allocate(fleet, _before_cars(cycle, books, sent), smooth_excess_kw, cycle.now)
     proposal = Proposal(
@@ -247,6 +295,13 @@ def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: f
         dt_s=cycle.dt_s,
     )
     return _Choice(sent.support, smooth_excess_kw, guard(site, books, proposal), reasons)
+
+
+def _urgency_s(cycle: _Cycle, connector: Connector) -> float:
+    """Return the laxity by which cars are ordered; one that charges keeps its place against one hardly more urgent."""
+    is_charging = cycle.last_kw[connector.asset_id] > connector.min_kw
+    laxity = laxity_s(cycle.sessions.get(connector.asset_id), connector, cycle.now)
+    return laxity - (KEEPS_PLACE_S if is_charging else 0.0)
 
 
 def _before_cars(cycle: _Cycle, books: Books, sent: Dispatch) -> Books:
@@ -279,8 +334,9 @@ def _issue(
             old = cycle.live[asset_id] or asset.fallback
             new = grant_interval(asset, power_kw)
             makes_room = new.max_kw < old.max_kw or new.min_kw > old.min_kw
-            setpoints[asset_id] = Setpoint(power_kw, lease_s(asset, control), makes_room)
             grants[asset_id] = with_grant(asset, cycle.grants[asset_id], power_kw, control, cycle.now)
+            is_due = grants[asset_id] != cycle.grants[asset_id]
+            setpoints[asset_id] = Setpoint(power_kw, lease_s(asset, control), makes_room, is_due)
     return setpoints, grants
 
 
@@ -294,16 +350,20 @@ def _last_kw(asset: Controllable, state: ControlState, seen: Seen, grants: tuple
         return commanded_kw
     reading = seen.reading(asset.asset_id)
     if reading is None:
-        return asset.nameplate.min_kw if isinstance(asset, PvPlant) else 0.0
+        return 0.0 if isinstance(asset, Battery) else asset.fallback_kw
     if isinstance(asset, Battery):
         return asset.nameplate.clamp(reading.power_kw)
     unknown_kw = asset.nameplate.min_kw if isinstance(asset, PvPlant) else reading.power_kw
     return asset.nameplate.clamp(unknown_kw if reading.setpoint_kw is None else reading.setpoint_kw)
 
 
-def _commanded(setpoints: Mapping[str, Setpoint | Withheld]) -> dict[str, float]:
-    """Return the powers to ramp from in the next cycle; an asset that nothing was written to is forgotten."""
-    return {asset_id: entry.power_kw for asset_id, entry in setpoints.items() if isinstance(entry, Setpoint)}
+def _commanded(setpoints: Mapping[str, Setpoint | Withheld], seen: Seen) -> dict[str, float]:
+    """Return the powers to ramp from in the next cycle; what nothing was written to, or nobody saw, is forgotten."""
+    return {
+        asset_id: entry.power_kw
+        for asset_id, entry in setpoints.items()
+        if isinstance(entry, Setpoint) and asset_id not in seen.lost
+    }
 
 
 def _memories(cycle: _Cycle, setpoints: Mapping[str, Setpoint | Withheld]) -> dict[str, ConnectorMemory]:
@@ -313,12 +373,16 @@ def _memories(cycle: _Cycle, setpoints: Mapping[str, Setpoint | Withheld]) -> di
         old, session = cycle.state.sessions.get(connector_id), cycle.sessions.get(connector_id)
         reading = cycle.seen.connectors.get(connector_id)
         entry = setpoints[connector_id]
+        memory = cycle.state.connectors.get(connector_id, ConnectorMemory())
+        if reading is None:
+            memories[connector_id] = memory
+            continue
         memories[connector_id] = remember(
-            cycle.state.connectors.get(connector_id, ConnectorMemory()),
+            memory,
             old_kw=cycle.last_kw[connector_id],
             new_kw=entry.power_kw if isinstance(entry, Setpoint) else cycle.last_kw[connector_id],
             is_new_car=session is not None and (old is None or old.session_id != session.session_id),
-            draws=reading is None or reading.power_kw > DRAWS_KW,
+            draws=reading.power_kw > DRAWS_KW,
             now=cycle.now,
         )
     return memories
@@ -326,6 +390,14 @@ def _memories(cycle: _Cycle, setpoints: Mapping[str, Setpoint | Withheld]) -> di
 
 def _good(seen: Seen, now: Instant) -> dict[str, float]:
     return dict.fromkeys((*seen.batteries, *seen.pv_plants, *seen.connectors), now.mono_s)
+
+
+def _believed_kw(seen: Seen) -> dict[str, float]:
+    return {
+        **{asset_id: reading.power_kw for asset_id, reading in seen.batteries.items()},
+        **{asset_id: reading.power_kw for asset_id, reading in seen.pv_plants.items()},
+        **{asset_id: reading.power_kw for asset_id, reading in seen.connectors.items()},
+    }
 
 
 def _battery_limits(site: Site, seen: Seen) -> dict[str, Interval]:

@@ -163,5 +163,5 @@ def _confirmed(decision: Decision, sent_s: float) -> dict[str, WriteResult]:
     return {
         asset_id: WriteResult(sent_s, entry.power_kw, True)
         for asset_id, entry in decision.setpoints.items()
-        if isinstance(entry, Setpoint)
+        if isinstance(entry, Setpoint) and entry.is_due
     }

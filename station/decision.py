@@ -13,12 +13,14 @@ class Setpoint:
     """A command for one asset: a power for a battery, the highest for a connector, the lowest for PV.
 
     It holds for ``lease_s`` at the device and then the device goes to its fallback. ``makes_room`` says that it lowers
-    a worst case, so it is written before those that use the room.
+    a worst case, so it is written before those that use the room. Without ``is_due`` the device holds it already and
+    its lease is still long: nothing needs to be written.
     """
 
     power_kw: float
     lease_s: float
     makes_room: bool
+    is_due: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,14 @@ class Reason:
 class Grant:
     """A power range that a device may be using: from a setpoint that was sent at ``sent_s``.
 
-    It counts until ``expires_s``, unless a later setpoint is confirmed. Monotonic seconds.
+    It counts until ``expires_s``, unless a later setpoint is confirmed. Monotonic seconds. One that the device never
+    confirmed may still lie in its socket and be executed when it wakes up, long after that.
     """
 
     sent_s: float
     expires_s: float
     interval: Interval
+    is_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class ControlState:
     connectors: Mapping[str, ConnectorMemory] = field(default_factory=dict)
     last_good_s: Mapping[str, float] = field(default_factory=dict)
     last_limits: Mapping[str, Interval] = field(default_factory=dict)
+    believed_kw: Mapping[str, float] = field(default_factory=dict)
     samples: tuple[PowerSample, ...] = ()
     lag_s: float | None = None
     support_kw: float = 0.0

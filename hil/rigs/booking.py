@@ -30,7 +30,9 @@ def bookings(site: Site, decision: Decision, snapshot: Snapshot, load_kw: float)
     """Return what is booked after a decision, with the true base load."""
     seen = judge(site, snapshot, snapshot.taken)
     live = {
-        asset.asset_id: live_interval(asset, decision.state.grants.get(asset.asset_id, ()), snapshot.unarmed)
+        asset.asset_id: live_interval(
+            asset, decision.state.grants.get(asset.asset_id, ()), snapshot.unarmed, snapshot.taken
+        )
         for asset in site.controllables
     }
     totals = []

@@ -115,7 +115,7 @@ class World:
         written = {
             asset_id: Command(setpoint.power_kw, setpoint.lease_s)
             for asset_id, setpoint in setpoints.items()
-            if isinstance(setpoint, Setpoint)
+            if isinstance(setpoint, Setpoint) and setpoint.is_due
         }
         self.state = accept(self.site, self.params, self.state, written, self._mono_s)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from controller.envelope import Books, constraints_in_force
 from controller.judge import judge
-from controller.leases import live_interval, settle, still_using
+from controller.leases import late_interval, live_interval, settle, still_using
 from controller.step import step
 from station.assets import Battery, Connector
 from station.decision import ControlState, Decision, Setpoint, Withheld
@@ -69,8 +69,8 @@ def test_i4_no_setpoint_takes_a_bound_further_beyond_its_worst_case(run: Run) ->
 def test_i4_the_gate_leaves_no_room_that_is_booked_twice(run: Run) -> None:
     """The production books, rebuilt from the state that the cycle left, are within bounds or no worse than before."""
     for state, snapshot, decision in zip(run.before, run.snapshots, run.decisions, strict=True):
-        before = _books(run.site, _live_before(run.site, state, snapshot), decision, snapshot)
-        after = _books(run.site, dict(decision.state.grants), decision, snapshot)
+        before = _books(run.site, _live_before(run.site, state, snapshot), state, decision, snapshot)
+        after = _books(run.site, dict(decision.state.grants), state, decision, snapshot)
         assert set(after.broken()) <= set(before.broken()) | set(_forced(run.site, decision, snapshot))
 
 
@@ -181,15 +181,31 @@ def _live_before(site: Site, before: ControlState, snapshot: Snapshot) -> dict[s
     return dict(settle(site, before, snapshot, judge(site, snapshot, snapshot.taken), snapshot.taken))
 
 
-def _books(site: Site, grants: dict[str, tuple], decision: Decision, snapshot: Snapshot) -> Books:  # type: ignore[type-arg]
+def _books(
+    site: Site,
+    grants: dict[str, tuple],  # type: ignore[type-arg]
+    before: ControlState,
+    decision: Decision,
+    snapshot: Snapshot,
+) -> Books:
     seen = judge(site, snapshot, snapshot.taken)
     live = {
         a.asset_id: still_using(
-            a, live_interval(a, grants[a.asset_id], snapshot.unarmed), seen.power_kw(a.asset_id)
+            a,
+            live_interval(a, grants[a.asset_id], snapshot.unarmed, snapshot.taken),
+            seen.power_kw(a.asset_id),
         )
         for a in site.controllables
     }
-    return Books(site, constraints_in_force(site, snapshot), seen, decision.balance.base_kw, live)
+    return Books(
+        site,
+        constraints_in_force(site, snapshot),
+        seen,
+        decision.balance.base_kw,
+        live,
+        late={key: late_interval(grants[key], snapshot.taken) for key in seen.lost if key in grants},
+        known=before.believed_kw.keys(),
+    )
 
 
 def _forced(site: Site, decision: Decision, snapshot: Snapshot) -> list[str]:
