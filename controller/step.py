@@ -95,31 +95,8 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
 
     Nothing is read or written and no input changes. Exactly one entry per controllable asset comes back, always.
     """
-    seen = judge(site, snapshot, now)
-    dt_s = (
-        min(now.mono_s - state.samples[-1].mono_s, 2.0 * site.control.cycle_s)
-        if state.samples
-        else site.control.cycle_s
-    )
-    intervals, reasons = rules.envelope(rules.View(site, state, snapshot, seen, now))
-    grants = settle(site, state, snapshot, seen, now)
-    live = {
-        a.asset_id: live_interval(a, grants[a.asset_id], snapshot.unarmed, now) for a in site.controllables
-    }
-    cycle = _Cycle(
-        site=site,
-        state=state,
-        snapshot=snapshot,
-        seen=seen,
-        now=now,
-        dt_s=max(dt_s, 0.0),
-        grants=grants,
-        live=live,
-        hidden_kw=_hidden_kw(site, state, seen, live),
-        intervals=intervals,
-        sessions=track(site, state, seen, now),
-        last_kw={a.asset_id: _last_kw(a, state, seen, grants[a.asset_id]) for a in site.controllables},
-    )
+    cycle, reasons = _begin(site, state, snapshot, now)
+    seen = cycle.seen
     samples = balance.sample(site, state, seen, cycle.hidden_kw, now)
     lag_s = balance.estimate_lag(site, state, samples)
     base = balance.estimate_base(site, samples, lag_s)
@@ -159,6 +136,36 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     return Decision(
         setpoints, new_state, facts, (*wanted.reasons, *reasons, *choice.reasons, *guarded.reasons), cause
     )
+
+
+def _begin(site: Site, state: ControlState, snapshot: Snapshot, now: Instant) -> tuple[_Cycle, list[Reason]]:
+    """Return what all parts of the cycle look at, and why rules have narrowed anything."""
+    seen = judge(site, snapshot, now)
+    dt_s = (
+        min(now.mono_s - state.samples[-1].mono_s, 2.0 * site.control.cycle_s)
+        if state.samples
+        else site.control.cycle_s
+    )
+    intervals, reasons = rules.envelope(rules.View(site, state, snapshot, seen, now))
+    grants = settle(site, state, snapshot, seen, now)
+    live = {
+        a.asset_id: live_interval(a, grants[a.asset_id], snapshot.unarmed, now) for a in site.controllables
+    }
+    cycle = _Cycle(
+        site=site,
+        state=state,
+        snapshot=snapshot,
+        seen=seen,
+        now=now,
+        dt_s=max(dt_s, 0.0),
+        grants=grants,
+        live=live,
+        hidden_kw=_hidden_kw(site, state, seen, live),
+        intervals=intervals,
+        sessions=track(site, state, seen, now),
+        last_kw={a.asset_id: _last_kw(a, state, seen, grants[a.asset_id]) for a in site.controllables},
+    )
+    return cycle, reasons
 
 
 def _facts(
