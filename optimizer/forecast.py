@@ -8,6 +8,7 @@ the model serves only where there is no history.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,45 +54,31 @@ def forecast(site: Site, history: History, starts_at: datetime, slots: int, slot
     load = _load(past_load[:known], _local(past, zone), _local(future, zone), slot_s)
     rated_kw = sum(plant.rated_kw for plant in site.pv_plants)
     pv = _pv(-past_pv[:known], past, future, slot_s)
-    default_pv = DEFAULT_CLEARNESS * rated_kw * clear_sky(site.latitude, site.longitude, future + slot_s / 2)
+    if not np.isfinite(pv).all():
+        sun = clear_sky(site.latitude, site.longitude, future + slot_s / 2)
+        pv = np.where(np.isfinite(pv), pv, DEFAULT_CLEARNESS * rated_kw * sun)
     default_load = DEFAULT_LOAD_SHARE * site.base_load.max_kw
     return Series(
         np.clip(np.where(np.isfinite(load), load, default_load), max(0.0, site.base_load.min_kw), np.inf),
-        np.clip(np.where(np.isfinite(pv), pv, default_pv), 0.0, rated_kw),
+        np.clip(pv, 0.0, rated_kw),
     )
+
+
+@lru_cache(maxsize=8)
+def _clear_sky(latitude: float, longitude: float, seconds: tuple[float, ...]) -> tuple[float, ...]:
+    # Imported here: both cost more than a plan does, and a station with a past needs neither.
+    import pandas as pd  # noqa: PLC0415
+    import pvlib  # noqa: PLC0415
+
+    times = pd.to_datetime(pd.Index(seconds), unit="s", utc=True)
+    position = pvlib.solarposition.get_solarposition(times, latitude, longitude, method="ephemeris")
+    ghi = pvlib.clearsky.haurwitz(position["apparent_zenith"])["ghi"]
+    return tuple(float(value) / 1000.0 for value in ghi)
 
 
 def clear_sky(latitude: float, longitude: float, seconds: Floats) -> Floats:
-    """Return the clear-sky irradiance of a horizontal plane in kW/m2 at UTC epoch ``seconds``.
-
-    Source: Haurwitz (1945), as in pvlib.clearsky.haurwitz; solar position after Spencer (1971), as in
-    pvlib.solarposition, good to about a degree. Written out because pvlib's frames cost more than the whole plan.
-    """
-    year_part = (seconds % (365.2425 * DAY_S)) / (365.2425 * DAY_S)
-    angle = 2.0 * np.pi * year_part
-    declination = (
-        0.006918
-        - 0.399912 * np.cos(angle)
-        + 0.070257 * np.sin(angle)
-        - 0.006758 * np.cos(2 * angle)
-        + 0.000907 * np.sin(2 * angle)
-        - 0.002697 * np.cos(3 * angle)
-        + 0.00148 * np.sin(3 * angle)
-    )
-    equation_min = (1440.0 / (2.0 * np.pi)) * (
-        0.0000075
-        + 0.001868 * np.cos(angle)
-        - 0.032077 * np.sin(angle)
-        - 0.014615 * np.cos(2 * angle)
-        - 0.040849 * np.sin(2 * angle)
-    )
-    solar_h = (seconds % DAY_S) / 3600.0 + longitude / 15.0 + equation_min / 60.0
-    hour_angle = np.radians(15.0 * (solar_h - 12.0))
-    latitude_rad = np.radians(latitude)
-    cosine = np.sin(latitude_rad) * np.sin(declination)
-    cosine = cosine + np.cos(latitude_rad) * np.cos(declination) * np.cos(hour_angle)
-    up = np.maximum(cosine, 1e-3)
-    result: Floats = np.where(cosine > 1e-3, 1.098 * up * np.exp(-0.057 / up), 0.0)
+    """Return the clear-sky irradiance of a horizontal plane in kW/m2 at UTC epoch ``seconds``, by pvlib (Haurwitz)."""
+    result: Floats = np.array(_clear_sky(latitude, longitude, tuple(seconds.tolist())))
     return result
 
 
