@@ -12,7 +12,7 @@ stands at what is measured, and at its rating in the loss sum: a person may do a
 counts at the worse of that and of its grants.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 
 from controller.judge import Seen
 from station.assets import Battery, Connector, Controllable, PvPlant
@@ -67,7 +67,7 @@ class Books:
     ``live`` is the range that each device may be using now (None: surely at its fallback). ``base_kw`` is the base
     load; its declared growth is added against import and taken off against export. ``astray`` are devices that do what
     nobody permits. Of the devices that can't be read, ``late`` is what they may still execute when they wake up, and
-    ``known`` those whose last power was taken out of the base load.
+    ``hidden_kw`` what was taken out of the base load for them.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Books:
         *,
         astray: frozenset[str] = frozenset(),
         late: Mapping[str, Interval | None] | None = None,
-        known: Container[str] = frozenset(),
+        hidden_kw: Mapping[str, float] | None = None,
     ) -> None:
         self.site = site
         self.constraints = constraints
@@ -88,7 +88,7 @@ class Books:
         self.live = dict(live)
         self.astray = astray
         self._late = late or {}
-        self._known = known
+        self._hidden_kw = hidden_kw or {}
         limit_s = shed_s(site)
         self._bound = [constraint.bound for constraint in constraints]
         self._loss_bound = [
@@ -100,7 +100,7 @@ class Books:
         for constraint in constraints:
             base = constraint.base_weight * _base_worst_kw(site, seen, base_kw, constraint.direction)
             self._standing.append(base)
-            self._loss.append(base)
+            self._loss.append(base + constraint.base_weight * self._masked_kw(base_kw, constraint.direction))
         self._touching: dict[str, list[tuple[int, float, bool]]] = {
             asset.asset_id: [
                 (index, constraint.weights[asset.asset_id], constraint.direction is Direction.IMPORT)
@@ -201,6 +201,24 @@ class Books:
         will = _at_will(asset, measured_kw)
         return max(costs[0], will[0]), max(costs[1], will[1]), max(costs[2], will[2]), max(costs[3], will[3])
 
+    def _masked_kw(self, base_kw: float, direction: Direction) -> float:
+        """Return how much worse the base load may really be than it seems, up to its declared worst case.
+
+        A device that can't be read may give more support than it is taken to, and may stop.
+        """
+        masked_kw = 0.0
+        for asset_id, hidden_kw in self._hidden_kw.items():
+            asset, live = self.site.by_id[asset_id], self.live[asset_id]
+            may = asset.fallback if live is None else live.hull(asset.fallback)
+            if direction is Direction.IMPORT:
+                masked_kw += max(min(hidden_kw, 0.0) - may.min_kw, 0.0)
+            else:
+                masked_kw += max(may.max_kw - max(hidden_kw, 0.0), 0.0)
+        seems_kw = _base_worst_kw(self.site, self.seen, base_kw, direction)
+        declared = self.site.base_load
+        worst_kw = declared.max_kw if direction is Direction.IMPORT else -declared.min_kw
+        return max(min(masked_kw, worst_kw - seems_kw), 0.0)
+
     def _unseen(
         self, asset: Controllable, import_kw: float, export_kw: float
     ) -> tuple[float, float, float, float]:
@@ -212,7 +230,7 @@ class Books:
         late = self._late.get(asset.asset_id)
         import_loss = import_kw if late is None else max(import_kw, late.max_kw)
         export_loss = export_kw if late is None else max(export_kw, -late.min_kw)
-        if asset.asset_id not in self._known:
+        if asset.asset_id not in self._hidden_kw:
             import_loss = export_loss = import_loss + export_loss
         return import_kw, import_loss, export_kw, export_loss
 

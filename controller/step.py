@@ -7,7 +7,7 @@ from controller import balance, demand, rules
 from controller.allocate import Fleet, allocate, remember
 from controller.balance import BaseEstimate
 from controller.dispatch import Dispatch, Flows, Support, dispatch, excess_kw, smooth
-from controller.envelope import Books, constraints_in_force, settled
+from controller.envelope import REACTION_S, Books, constraints_in_force, settled
 from controller.follow import Wanted, expected_draw_kw, follow, hold, laxity_s
 from controller.judge import Seen, judge
 from controller.leases import (
@@ -263,7 +263,7 @@ def _books(cycle: _Cycle, base_kw: float, astray_s: Mapping[str, float]) -> Book
         live,
         astray=astray,
         late=late,
-        known=cycle.hidden_kw.keys(),
+        hidden_kw=cycle.hidden_kw,
     )
 
 
@@ -279,6 +279,9 @@ def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: f
         )
         for c in site.connectors
     )
+    net_kw = flows.base_kw + flows.pv_kw + expected_kw
+    if site.control.cycle_s >= REACTION_S:  # the cars will have followed before the battery is asked again
+        flows = Flows(flows.base_kw, flows.pv_kw, expected_kw, net_kw)
     sent = dispatch(
         site,
         wanted,
@@ -289,7 +292,7 @@ def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: f
         now=cycle.now,
         dt_s=cycle.dt_s,
     )
-    over_kw = excess_kw(site, flows.base_kw + flows.pv_kw + expected_kw, cycle.intervals, cap_kw)
+    over_kw = excess_kw(site, net_kw, cycle.intervals, cap_kw)
     smooth_excess_kw = smooth(cycle.state.smooth_excess_kw, over_kw, cycle.dt_s)
     order = sorted(site.connectors, key=lambda c: (_urgency_s(cycle, c), c.asset_id))
     fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors)
