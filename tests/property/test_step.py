@@ -204,7 +204,7 @@ def _books(
         decision.balance.base_kw,
         live,
         late={key: late_interval(grants[key], snapshot.taken) for key in seen.lost if key in grants},
-        known=before.believed_kw.keys(),
+        hidden_kw={key: kw for key, kw in before.believed_kw.items() if key in seen.lost},
     )
 
 
