@@ -74,15 +74,12 @@ def _bounded(asset: Controllable, proposal: Proposal) -> float:
     interval = proposal.intervals[asset.asset_id]
     power_kw = asset.nameplate.clamp(proposal.powers_kw.get(asset.asset_id, 0.0))
     last_kw = proposal.last_kw[asset.asset_id]
-    match asset:
-        case Battery():
-            step_kw = asset.ramp_kw_per_s * proposal.dt_s
-            power_kw = min(max(power_kw, last_kw - step_kw), last_kw + step_kw)
-        case Connector():
-            start_kw = max(last_kw, asset.min_kw)
-            power_kw = min(power_kw, start_kw + asset.ramp_kw_per_s * proposal.dt_s)
-        case PvPlant():
-            pass
+    if isinstance(asset, Battery):
+        step_kw = asset.ramp_kw_per_s * proposal.dt_s
+        power_kw = min(max(power_kw, last_kw - step_kw), last_kw + step_kw)
+    elif isinstance(asset, Connector):
+        start_kw = max(last_kw, asset.min_kw)
+        power_kw = min(power_kw, start_kw + asset.ramp_kw_per_s * proposal.dt_s)
     return _deliverable(asset, interval.clamp(power_kw))
 
 
@@ -122,18 +119,14 @@ def _cut_to_fit(
 
 def _given_up(asset: Controllable, power_kw: float, over_kw: float, direction: Direction) -> float:
     """Return the power after giving up ``over_kw`` in a direction, never beyond doing nothing."""
-    match asset:
-        case Battery():
-            sign = 1.0 if direction is Direction.IMPORT else -1.0
-            return sign * max(sign * power_kw - over_kw, 0.0) if sign * power_kw > 0.0 else power_kw
-        case PvPlant():
-            return min(power_kw + over_kw, 0.0) if direction is Direction.EXPORT else power_kw
-        case Connector():
-            return (
-                _deliverable(asset, max(power_kw - over_kw, 0.0))
-                if direction is Direction.IMPORT
-                else power_kw
-            )
+    if isinstance(asset, Battery):
+        sign = 1.0 if direction is Direction.IMPORT else -1.0
+        return sign * max(sign * power_kw - over_kw, 0.0) if sign * power_kw > 0.0 else power_kw
+    if isinstance(asset, PvPlant):
+        return min(power_kw + over_kw, 0.0) if direction is Direction.EXPORT else power_kw
+    if direction is Direction.EXPORT:
+        return power_kw
+    return _deliverable(asset, max(power_kw - over_kw, 0.0))
 
 
 def _free_kw(connector: Connector, power_kw: float) -> float:
