@@ -148,7 +148,7 @@ def test_a_copy_elsewhere_still_finds_the_data(tmp_path: Path) -> None:
         ("port: 15021", "port: 150210", "devices[1].port", "at most 65535"),
         ("port: 15021", "port: '15021'", "devices[1].port", "a whole number"),
         ("poll_s: 1}", "poll_s: 5}", "devices[0].poll_s", "stale_s"),
-        ("from: 2019-09-02", "from: 2019-13-02", "twin.from", "a date is expected"),
+        ("from: 2019-09-16", "from: 2019-13-16", "twin.from", "a date is expected"),
         ("days: 14", "days: 0", "twin.days", "at least 1"),
         ("twin:", "twn:", "twn", "did you mean 'twin'"),
     ],
