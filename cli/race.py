@@ -72,12 +72,21 @@ def _follow(futures: "list[Future[Account]]", told: "Queue[Told]", progress: Pro
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Start processes that never hear Ctrl-C: this one answers it for all, a moment later."""
+    """Start processes that never hear Ctrl-C: this one answers it for all, a moment later.
+
+    The mask is what they inherit. The pool has threads, and one of them may hear it all the same; so it is only noted
+    until everybody is there, for a process that is half started can't be ended.
+    """
+    heard = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: heard.set())
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
+    if heard.is_set():
+        raise KeyboardInterrupt
 
 
 def _begin(run: TwinRun, told: "Queue[Told]") -> None:
