@@ -15,6 +15,9 @@ from station.topology import Site
 RULES_STAY_S = 4 * 3600.0
 """A driver who said nothing is taken to stay so long."""
 
+FORGOTTEN_INTERVALS = 2.0
+"""A car that no plan knows after so many planning intervals is not left at its minimum."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -45,9 +48,12 @@ def follow(
     for pv_plant in site.pv_plants:
         powers_kw[pv_plant.asset_id] = _target(plan, pv_plant.asset_id, slot, -pv_plant.rated_kw)
     for connector in site.connectors:
-        powers_kw[connector.asset_id] = _for_car(
-            plan, connector, sessions.get(connector.asset_id), slot, reasons
-        )
+        session = sessions.get(connector.asset_id)
+        if session is not None and _is_forgotten(site, plan, session, now):
+            reasons.append(Reason("no plan", connector.asset_id, "never planned for: charges at once"))
+            powers_kw[connector.asset_id] = _offer(session, connector, connector.max_kw)
+            continue
+        powers_kw[connector.asset_id] = _for_car(plan, connector, session, slot, reasons)
     peak_kw = plan.peak_kw if isfinite(plan.peak_kw) or plan.origin is PlanOrigin.BASELINE else month_peak_kw
     return Wanted(powers_kw, max(peak_kw, month_peak_kw), _finite(plan.grid_kw[slot]), False, tuple(reasons))
 
@@ -82,6 +88,13 @@ def _by_rules(site: Site, sessions: Mapping[str, Session], month_peak_kw: float)
         Reason("no plan", site.meter.asset_id, "plain rules: charge at once, battery follows the balance"),
     )
     return Wanted(powers_kw, month_peak_kw, None, True, reasons)
+
+
+def _is_forgotten(site: Site, plan: Plan, session: Session, now: Instant) -> bool:
+    """Return whether a car has waited for its first plan so long that the planner must be dead."""
+    waited_s = (now.at - session.plugged_in_at).total_seconds()
+    is_planned = plan.sessions.get(session.connector_id) == session.session_id
+    return not is_planned and waited_s > FORGOTTEN_INTERVALS * site.planning.interval_s
 
 
 def _for_car(

@@ -13,7 +13,7 @@ from station.limits import Interval
 from station.measurement import ConnectorState, Measurement, NoReading, Snapshot
 from station.request import Request, RequestKind
 from station.topology import Control, Site
-from tests.factories import a_connector, a_site, an_instant, readings
+from tests.factories import a_site, an_instant, readings
 
 NOW = an_instant()
 SITE = a_site()
@@ -157,7 +157,3 @@ def test_devices_in_local_mode_are_named() -> None:
     shown["ac1"] = replace(shown["ac1"], is_local=True)  # type: ignore[arg-type,call-arg]
     seen = judge(SITE, Snapshot(NOW, shown), NOW)
     assert list(rules.local_assets(seen, SITE)) == ["ac1"]
-
-
-def test_a_connector_that_knows_no_more_than_its_fallback_is_a_fallback() -> None:
-    assert a_connector(fallback_kw=0.0).fallback == Interval(0.0, 0.0)
