@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isfinite
 
-from controller.judge import Seen
+from controller.judge import Seen, stale_bound_s
 from station.assets import Battery, Connector, Controllable, PvPlant
 from station.clock import Instant
 from station.decision import ControlState, Reason
@@ -83,7 +83,7 @@ def lost_reading(view: View, asset: Controllable) -> Narrowing | None:
     match asset:
         case Battery():
             good_s = view.state.last_good_s.get(asset.asset_id, float("-inf"))
-            left = 1.0 - max(view.now.mono_s - good_s - view.site.control.stale_s, 0.0) / DERATE_S
+            left = 1.0 - max(view.now.mono_s - good_s - stale_bound_s(view.site), 0.0) / DERATE_S
             last = view.state.last_limits.get(asset.asset_id, ZERO)
             left = max(left, 0.0)
             return Interval(min(last.min_kw * left, 0.0), max(last.max_kw * left, 0.0)), lost.cause

@@ -118,7 +118,7 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
         grants=grants,
         sessions=cycle.sessions,
         connectors=_memories(cycle, setpoints),
-        last_good_s={**state.last_good_s, **_good(seen, now)},
+        last_good_s={**state.last_good_s, **_good(seen)},
         last_limits={**state.last_limits, **_battery_limits(site, seen)},
         believed_kw={**state.believed_kw, **_believed_kw(seen)},
         samples=samples,
@@ -398,8 +398,8 @@ def _memories(cycle: _Cycle, setpoints: Mapping[str, Setpoint | Withheld]) -> di
     return memories
 
 
-def _good(seen: Seen, now: Instant) -> dict[str, float]:
-    return dict.fromkeys((*seen.batteries, *seen.pv_plants, *seen.connectors), now.mono_s)
+def _good(seen: Seen) -> dict[str, float]:
+    return {asset_id: reading.measured_s for asset_id, reading in seen.batteries.items()}
 
 
 def _believed_kw(seen: Seen) -> dict[str, float]:
