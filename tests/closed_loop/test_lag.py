@@ -95,7 +95,9 @@ CASES = list(product((1.0, 2.0, 3.0), (0.0, 1.0, 2.0), (1.0, 2.0, 3.0)))
 
 
 @pytest.mark.parametrize(("lag_s", "error_s", "dead_s"), CASES)
-def test_a_step_is_met_without_overshoot_ripple_or_hunting(lag_s: float, error_s: float, dead_s: float) -> None:
+def test_a_step_is_met_without_overshoot_ripple_or_hunting(
+    lag_s: float, error_s: float, dead_s: float
+) -> None:
     trace = play(lag_s, error_s, dead_s)
     assert overshoot(trace) <= 0.10
     assert ripple_kw(trace) <= 3.0
@@ -106,7 +108,9 @@ def test_a_step_is_met_without_overshoot_ripple_or_hunting(lag_s: float, error_s
 def test_the_limit_is_held_again_soon_after_the_step(lag_s: float, error_s: float, dead_s: float) -> None:
     trace = play(lag_s, error_s, dead_s)
     over = [kw > 1.01 * LIMIT_KW for kw in trace.grid_kw[STEP_AT_S:BACK_AT_S]]
-    assert not any(over[round(lag_s + dead_s) + 5 :]), "back under the limit within lag, dead time and five seconds"
+    assert not any(over[round(lag_s + dead_s) + 5 :]), (
+        "back under the limit within lag, dead time and five seconds"
+    )
 
 
 def test_a_lag_believed_too_short_would_be_seen() -> None:
