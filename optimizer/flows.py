@@ -7,7 +7,7 @@ import numpy as np
 
 from optimizer.bounds import EXPECTED_CARS, SUN, Known, Part, add_limits
 from optimizer.matrix import Builder, Floats, Ints
-from optimizer.problem import Problem, Scenario
+from optimizer.problem import Problem, Scenario, window_means
 from station.assets import Battery
 
 OVER_LIMIT = 500.0
@@ -22,7 +22,8 @@ demonstration's data lay between 0.6 and 1.8 times those of the three weeks befo
 """
 LEAST_STAY = 0.05
 """A car is not planned for in steps in which it is there with less than this probability."""
-MARGIN_SHARE, MARGIN_FROM_H, MARGIN_H = 0.12, 0.25, 1.0
+RESERVE_SURENESS = 0.3
+MARGIN_SHARE, MARGIN_FROM_H, MARGIN_H = 0.04, 0.25, 1.0
 """Later steps stay this share of the declared base load below the peak: nothing before the first hour, all after it."""
 WASTED = 1e-5
 """Price per kWh of sun that is curtailed: enough to export it rather where that costs nothing."""
@@ -224,20 +225,18 @@ class ScenarioRows:
             names = [f"{self.prefix}peak_{month}_part_{part}" for part in range(len(widths))]
             cost = shares * problem.demand_price * self.weight
             parts = self.builder.columns(names, upper=widths, cost=cost)
-            share, used_kw = self._window(where)
+            share, used_kw = (values[where] for values in window_means(problem))
             names = [f"{self.prefix}peak_{month}_{step}" for step in where.tolist()]
-            rows = self.builder.rows(names, upper=paid_kw - used_kw - self._margin(where))
+            margin = self._margin(where)
+            reserve = self.builder.columns(
+                [f"{self.prefix}peak_{month}_reserve"],
+                upper=margin.max(initial=0.0),
+                cost=RESERVE_SURENESS * problem.demand_price * self.weight,
+            )
+            rows = self.builder.rows(names, upper=paid_kw - used_kw - margin)
+            self.builder.put(rows[margin > 0.0], reserve, -1.0)
             self.builder.put(rows, imported[where], share)
             self.builder.put(rows[:, None], parts[None, :], -1.0)
-
-    def _window(self, where: Ints) -> tuple[Floats, Floats]:
-        """Return the share of its demand window that each step fills, and what that window has imported, as kW."""
-        share, used_kw = np.ones(len(where)), np.zeros(len(where))
-        energy_kwh, slot_h = self.problem.window_energy_kwh, self.problem.grid.slot_s / 3600.0
-        if len(where) and where[0] == 0 and energy_kwh is not None:
-            share[0] = min(1.0, self.hours[0] / slot_h)
-            used_kw[0] = energy_kwh / slot_h
-        return share, used_kw
 
     def _margin(self, where: Ints) -> Floats:
         """Return how far below the peak the plan stays in later steps: forecasts err, and the battery must last."""

@@ -202,3 +202,16 @@ def last_powers(plan: Plan | None, grid: Grid, steps: int) -> dict[str, tuple[fl
     if shift < 0 or plan.slot_s != grid.slot_s:
         return {}
     return {name: tuple(values[shift : shift + steps]) for name, values in plan.targets_kw.items()}
+
+
+def window_means(problem: Problem) -> tuple[Floats, Floats]:
+    """Return what makes an import the mean of its demand window, per step: ``mean = share * import_kw + used_kw``.
+
+    Only the running window differs from (1, 0): part of it is over, and what that part imported counts.
+    """
+    share, used_kw = np.ones(problem.grid.steps), np.zeros(problem.grid.steps)
+    slot_h = problem.grid.slot_s / 3600.0
+    if problem.window_energy_kwh is not None:
+        share[0] = min(1.0, problem.grid.hours[0] / slot_h)
+        used_kw[0] = problem.window_energy_kwh / slot_h
+    return share, used_kw

@@ -12,7 +12,7 @@ from optimizer.assemble import problem_of
 from optimizer.baselines import Moment, rules
 from optimizer.matrix import Floats
 from optimizer.model import Model, build
-from optimizer.problem import PlanningInput, Problem
+from optimizer.problem import PlanningInput, Problem, window_means
 from optimizer.solvers import Answer, NoAnswer, Solver, answer, cbc, highs
 from station.plan import Plan, PlanOrigin
 
@@ -93,9 +93,7 @@ def plan_of(model: Model, found: Answer) -> Plan:
         left = (scenario.pv_kw - curtailed) * plant.rated_kw / max(rated_kw, 1e-9)
         targets[plant.asset_id] = np.where(curtailed > NOTHING_KW, -left, -plant.rated_kw)
     grid_kw = x[flows.imported] - x[flows.exported]
-    peak_kw = max(
-        float(problem.paid_kw[0]), problem.prior_kw, float(grid_kw[problem.month_of_step == 0].max())
-    )
+    peak_kw = max(problem.prior_kw, _peaks_kw(problem, grid_kw)[0])
     return Plan(
         made_at=grid.now,
         starts_at=grid.starts_at,
@@ -132,11 +130,19 @@ def _cost(model: Model, found: Answer) -> float:
         battery.wear_price_per_kwh * float(x[flows.discharge[battery.asset_id]] @ hours)
         for battery in problem.site.batteries
     )
-    peaks = 0.0
-    for month, paid_kw in enumerate(problem.paid_kw):
-        imported = x[flows.imported][problem.month_of_step == month]
-        peaks += max(0.0, float(imported.max(initial=0.0)) - float(paid_kw))
-    return float(energy) + wear + problem.demand_price * peaks
+    added_kw = sum(_peaks_kw(problem, x[flows.imported])) - float(problem.paid_kw.sum())
+    return float(energy) + wear + problem.demand_price * added_kw
+
+
+def _peaks_kw(problem: Problem, grid_kw: Floats) -> list[float]:
+    """Return each month's highest billed mean: planned, or paid already."""
+    share, used_kw = window_means(problem)
+    means = share * np.maximum(grid_kw, 0.0) + used_kw
+    months = range(len(problem.paid_kw))
+    return [
+        max(float(problem.paid_kw[m]), float(means[problem.month_of_step == m].max(initial=0.0)))
+        for m in months
+    ]
 
 
 def _per_slot(problem: Problem, per_step: Floats) -> tuple[float, ...]:
