@@ -240,6 +240,8 @@ def test_a_car_that_may_draw_unseen_hides_in_the_base_load_against_export() -> N
     assert taken(books, EXPORT) == pytest.approx((50.0 - 8.0, 50.0 - 8.0 + 6.0))
     more = books_of(SITE, granted_kw={"dc1": 40.0}, measured=lost("dc1"), hidden_kw={"dc1": 0.0})
     assert taken(more, EXPORT) == pytest.approx((50.0 - 8.0, 50.0)), "never below the declared least"
+    drawing = books_of(SITE, granted_kw={"dc1": 13.0}, measured=lost("dc1"), hidden_kw={"dc1": 10.0})
+    assert taken(drawing, EXPORT) == pytest.approx((50.0 - 8.0, 50.0 - 8.0 + 3.0))
 
 
 def test_a_device_that_was_never_seen_counts_with_its_whole_swing() -> None:

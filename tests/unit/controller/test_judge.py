@@ -101,7 +101,10 @@ def test_a_battery_that_talks_nonsense_is_lost(nonsense: dict[str, float]) -> No
     assert "battery" in believed(battery=a_battery_reading(**nonsense)).lost
 
 
-@pytest.mark.parametrize("edge", [{"soc": 0.0}, {"soc": 1.0}, {"max_charge_kw": 0.0}, {"power_kw": 120.0}])
+@pytest.mark.parametrize(
+    "edge",
+    [{"soc": 0.0}, {"soc": 1.0}, {"max_charge_kw": 0.0}, {"max_discharge_kw": 0.0}, {"power_kw": 120.0}],
+)
 def test_a_battery_at_an_edge_is_believed(edge: dict[str, float]) -> None:
     assert "battery" in believed(battery=a_battery_reading(**edge)).batteries
 

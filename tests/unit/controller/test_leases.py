@@ -132,6 +132,7 @@ def test_a_write_that_a_lost_device_never_confirmed_is_kept_as_late() -> None:
     assert live_interval(BATTERY, left, NOBODY, NOW) is None
     assert late_interval(left, NOW) == Interval(50.0, 50.0)
     assert late_interval((sent(50.0),), NOW) is None, "it is live"
+    assert late_interval((sent(50.0, expires_s=NOW.mono_s),), NOW) == Interval(50.0, 50.0)
     assert grants_after((over,)) == (), "once it is seen again, nothing is late any more"
 
 
