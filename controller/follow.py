@@ -54,7 +54,8 @@ def follow(
             powers_kw[connector.asset_id] = _offer(session, connector, connector.max_kw)
             continue
         powers_kw[connector.asset_id] = _for_car(plan, connector, session, slot, reasons)
-    peak_kw = plan.peak_kw if isfinite(plan.peak_kw) or plan.origin is PlanOrigin.BASELINE else month_peak_kw
+    has_no_peak = plan.origin is PlanOrigin.BASELINE and plan.peak_kw == float("inf")
+    peak_kw = plan.peak_kw if isfinite(plan.peak_kw) or has_no_peak else month_peak_kw
     return Wanted(powers_kw, max(peak_kw, month_peak_kw), _finite(plan.grid_kw[slot]), False, tuple(reasons))
 
 

@@ -20,6 +20,9 @@ from station.topology import Site
 DERATE_S = 10.0
 """A dynamic limit that is no longer fresh fades to nothing over so many seconds (I5)."""
 
+EDGE_S = 120.0
+"""What is left of a battery's window of charge, or of room in it, lasts at least so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -94,7 +97,10 @@ def lost_reading(view: View, asset: Controllable) -> Narrowing | None:
 
 
 def state_of_charge(view: View, asset: Controllable) -> Narrowing | None:
-    """Never discharge at or below the lower end of the window, nor charge at or above the upper one (I6)."""
+    """Never discharge at or below the lower end of the window, nor charge at or above the upper one (I6).
+
+    Towards an end the power fades, so that cars can follow when a battery runs empty that supports them.
+    """
     reading = view.seen.batteries.get(asset.asset_id)
     return _soc_window(asset, reading) if isinstance(asset, Battery) and reading is not None else None
 
@@ -102,21 +108,19 @@ def state_of_charge(view: View, asset: Controllable) -> Narrowing | None:
 def battery_may(battery: Battery, reading: BatteryReading) -> Interval:
     """Return what the BMS and the state of charge leave to a battery; this fades once it is lost."""
     interval = battery.nameplate.narrow(_bms_limits(reading))
-    window = _soc_window(battery, reading)
-    return interval if window is None else interval.narrow(window[0])
+    return interval.narrow(_soc_window(battery, reading)[0])
 
 
 def _bms_limits(reading: BatteryReading) -> Interval:
     return Interval(-reading.max_discharge_kw, reading.max_charge_kw)
 
 
-def _soc_window(battery: Battery, reading: BatteryReading) -> Narrowing | None:
-    if reading.soc <= battery.soc_min:
-        return Interval(0.0, battery.max_charge_kw), f"state of charge {reading.soc:.0%} is at its lower end"
-    if reading.soc >= battery.soc_max:
-        low = Interval(-battery.max_discharge_kw, 0.0)
-        return low, f"state of charge {reading.soc:.0%} is at its upper end"
-    return None
+def _soc_window(battery: Battery, reading: BatteryReading) -> Narrowing:
+    """Return the powers that leave what is left of the window for ``EDGE_S``: support must not stop at once."""
+    left_kwh = max(reading.soc - battery.soc_min, 0.0) * battery.capacity_kwh * battery.discharge_efficiency
+    room_kwh = max(battery.soc_max - reading.soc, 0.0) * battery.capacity_kwh / battery.charge_efficiency
+    per_s = 3600.0 / EDGE_S
+    return Interval(-left_kwh * per_s, room_kwh * per_s), f"state of charge {reading.soc:.1%} is near its end"
 
 
 def car_present(view: View, asset: Controllable) -> Narrowing | None:

@@ -309,3 +309,11 @@ def test_a_charger_that_ignores_its_limit_is_found_out_and_the_others_give_way()
     assert "dc1: does not follow its setpoint" in play.alarms(80)
     assert max(play.grid_kw[60:]) > 100.0, "at first nobody knows"
     assert max(play.grid_kw[85:]) <= 90.0 * 1.01
+
+
+def test_a_battery_that_runs_empty_while_it_supports_leaves_the_cars_time_to_follow() -> None:
+    site = a_station()
+    play = Play(site, [20.0], targets_kw=most(site, battery=-30.0), soc=0.112).run(700)
+    play.check_limits()
+    assert min(play.setpoint_kw(s, "battery") for s in range(60, 300)) < -20.0
+    assert play.setpoint_kw(699, "battery") == pytest.approx(0.0, abs=1.0)

@@ -72,6 +72,7 @@ def test_the_peak_that_is_held_is_never_below_what_the_month_has_seen() -> None:
 def test_a_baseline_may_hold_no_peak_at_all() -> None:
     baseline = replace(a_plan(NOW, POWERS_KW, {}, peak_kw=inf), origin=PlanOrigin.BASELINE)
     assert planned(baseline).peak_kw == inf
+    assert planned(replace(baseline, peak_kw=nan)).peak_kw == 10.0
 
 
 def test_a_car_that_the_plan_does_not_know_gets_its_minimum() -> None:

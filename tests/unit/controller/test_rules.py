@@ -70,10 +70,19 @@ def test_the_charger_limits_its_connector(max_kw: float, expected_kw: float) -> 
 
 @pytest.mark.parametrize(
     ("soc", "low", "high"),
-    [(0.1, 0.0, 100.0), (0.05, 0.0, 100.0), (0.11, -100.0, 100.0), (0.89, -100.0, 100.0), (0.9, -100.0, 0.0)],
+    [(0.1, 0.0, 100.0), (0.05, 0.0, 100.0), (0.12, -100.0, 100.0), (0.88, -100.0, 100.0), (0.9, -100.0, 0.0)],
 )
 def test_the_battery_stays_within_its_window_of_charge(soc: float, low: float, high: float) -> None:
     assert allowed(battery__soc=soc)[0]["battery"] == Interval(low, high)
+
+
+def test_towards_an_end_of_its_window_the_power_fades_so_that_what_is_left_lasts_two_minutes() -> None:
+    low = allowed(battery__soc=0.105)[0]["battery"]
+    assert low.min_kw == pytest.approx(-0.005 * 200.0 * 0.95 * 30.0)
+    assert low.max_kw == 100.0
+    high = allowed(battery__soc=0.895)[0]["battery"]
+    assert high.max_kw == pytest.approx(0.005 * 200.0 / 0.95 * 30.0)
+    assert high.min_kw == -100.0
 
 
 def lost_for(age_s: float, last: Interval, **control: float) -> Interval:
