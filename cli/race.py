@@ -18,6 +18,7 @@ from hil.twin import run_strategy
 PROCESSES = 2
 LONGEST_FIRST = ("mpc", "capped_llf", "edf", "llf", "round_robin", "rules", "uncontrolled", "oracle")
 LOOK_S = 0.1
+INTERRUPTED = 130
 
 Progress = Callable[[str, float], None]
 Told = tuple[str, float]
@@ -39,9 +40,11 @@ def race(run: TwinRun, names: Sequence[str], progress: Progress) -> dict[str, Ac
             futures = {name: pool.submit(_in_worker, name) for name in order}
         _follow(list(futures.values()), told, progress)
         return {name: futures[name].result() for name in names}
-    except BaseException:
+    except BaseException as error:
         for worker in (getattr(pool, "_processes", None) or {}).values():
-            worker.terminate()
+            worker.kill()
+        if isinstance(error, KeyboardInterrupt):
+            os._exit(INTERRUPTED)  # a pool that is interrupted while it starts may be waited for in vain
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
