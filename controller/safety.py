@@ -138,7 +138,8 @@ def _as_room_permits(asset: Controllable, now: Books, wanted_kw: float, proposal
     """Return the nearest power to ``wanted_kw`` that fits beside all old leases, and book it.
 
     Where not even the last power fits (its lease has run out, or the envelope has moved) the wanted one is lowered
-    towards doing nothing; doing nothing is always permitted.
+    towards doing nothing. Doing nothing always fits, but for a battery that is forced to give less support than others
+    count on: it goes on with what is left to it, and they have been cut already.
     """
     old = now.live[asset.asset_id]
     last_kw = proposal.intervals[asset.asset_id].clamp(proposal.last_kw[asset.asset_id])
@@ -150,4 +151,4 @@ def _as_room_permits(asset: Controllable, now: Books, wanted_kw: float, proposal
             if now.fits(asset, live):
                 now.book(asset, live)
                 return power_kw
-    return 0.0
+    return min((wanted_kw, 0.0), key=lambda power_kw: abs(power_kw - proposal.last_kw[asset.asset_id]))

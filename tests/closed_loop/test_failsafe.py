@@ -315,5 +315,6 @@ def test_a_battery_that_runs_empty_while_it_supports_leaves_the_cars_time_to_fol
     site = a_station()
     play = Play(site, [20.0], targets_kw=most(site, battery=-30.0), soc=0.112).run(700)
     play.check_limits()
+    assert max(play.grid_kw) <= LIMIT_KW * 1.01
     assert min(play.setpoint_kw(s, "battery") for s in range(60, 300)) < -20.0
     assert play.setpoint_kw(699, "battery") == pytest.approx(0.0, abs=1.0)

@@ -246,6 +246,14 @@ def test_a_battery_that_may_no_longer_give_stops_whatever_that_breaks() -> None:
     assert result.setpoints_kw["dc1"] == pytest.approx(60.0 - 30.0 - 6.38), "the cars make it good"
 
 
+def test_a_battery_that_may_give_less_gives_what_is_left_to_it_and_does_not_stop() -> None:
+    granted = {"battery": -40.0, "dc1": 50.0}
+    books = books_of(SITE, base_kw=30.0, granted_kw=granted, measured=shown(battery=-40.0, dc1=50.0))
+    result = guarded(books, granted, intervals={"battery": Interval(-25.0, 100.0)})
+    assert result.setpoints_kw["battery"] == -25.0
+    assert result.setpoints_kw["dc1"] == pytest.approx(78.0 - 30.0 - 6.38)
+
+
 def test_a_person_who_wants_charging_does_not_pass_a_limit() -> None:
     granted = {"battery": -40.0, "dc1": 50.0}
     books = books_of(SITE, base_kw=30.0, granted_kw=granted, measured=shown(battery=-40.0, dc1=50.0))
