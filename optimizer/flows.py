@@ -23,6 +23,7 @@ demonstration's data lay between 0.6 and 1.8 times those of the three weeks befo
 LEAST_STAY = 0.05
 """A car is not planned for in steps in which it is there with less than this probability."""
 RESERVE_SURENESS = 0.3
+"""How sure it is that a reserve will be needed: a kW of margin given up costs this share of the demand price."""
 MARGIN_SHARE, MARGIN_FROM_H, MARGIN_H = 0.04, 0.25, 1.0
 """Later steps stay this share of the declared base load below the peak: nothing before the first hour, all after it."""
 WASTED = 1e-5
