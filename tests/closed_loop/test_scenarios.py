@@ -20,7 +20,6 @@ from hil.verdict_files import write_folder
 
 SCENARIOS = Path(__file__).parents[2] / "hil" / "scenarios"
 NAMES = ("charger-silent", "meter-frozen")
-"""What the controller does not keep yet: after a charger is back it holds it at 0 for five minutes."""
 
 SHORT = """\
 id: meter-frozen-short
