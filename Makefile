@@ -34,9 +34,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@echo "setup: making $(VENV) with $$($(PYTHON) --version)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setup: installing the locked packages (hashes are checked)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@# --no-deps: the lock names everything, so that pip need not resolve (old pips then meet releases newer than the lock)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@echo "setup: installing heliodock itself, editable"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check -q --disable-pip-version-check
 	@touch $@
 	@echo "setup: done; the command is $(BIN)/heliodock"
 
