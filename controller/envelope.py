@@ -9,7 +9,7 @@ For every constraint of the limit tree two sums are kept, in either direction:
 
 A device that can't be read is booked at its grants, and as loss at what it may still execute late. One in local mode
 stands at what is measured, and at its rating in the loss sum: a person may do anything there. One that does not obey
-counts at the worse of that and of its grants.
+counts at the worse of that and of its grants. One without a verified timer counts at its rating, whatever it is told.
 """
 
 from collections.abc import Mapping
@@ -66,8 +66,8 @@ class Books:
 
     ``live`` is the range that each device may be using now (None: surely at its fallback). ``base_kw`` is the base
     load; its declared growth is added against import and taken off against export. ``astray`` are devices that do what
-    nobody permits. Of the devices that can't be read, ``late`` is what they may still execute when they wake up, and
-    ``hidden_kw`` what was taken out of the base load for them.
+    nobody permits, ``unarmed`` those whose timer is not verified. Of the devices that can't be read, ``late`` is what
+    they may still execute when they wake up, and ``hidden_kw`` what was taken out of the base load for them.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Books:
         live: Mapping[str, Interval | None],
         *,
         astray: frozenset[str] = frozenset(),
+        unarmed: frozenset[str] = frozenset(),
         late: Mapping[str, Interval | None] | None = None,
         hidden_kw: Mapping[str, float] | None = None,
     ) -> None:
@@ -87,6 +88,7 @@ class Books:
         self.seen = seen
         self.live = dict(live)
         self.astray = astray
+        self._unarmed = unarmed
         self._late = late or {}
         self._hidden_kw = hidden_kw or {}
         limit_s = shed_s(site)
@@ -149,9 +151,12 @@ class Books:
         return max(-self.room_kw(asset, direction), 0.0)
 
     def stands_over(self, asset: Controllable, direction: Direction) -> bool:
-        """Return whether a constraint of this asset is passed by what can flow now, not only once support fails."""
+        """Return whether a constraint of this asset is passed by what can flow now.
+
+        It may also be passed once support fails, or once a device without a timer does as it likes.
+        """
         return any(
-            self._standing[index] > self._bound[index] + TOLERANCE
+            self._standing[index] - self._unproven(index) > self._bound[index] + TOLERANCE
             for index, _, is_import in self._touching[asset.asset_id]
             if is_import is (direction is Direction.IMPORT)
         )
@@ -165,6 +170,20 @@ class Books:
             or self._loss[index] > self._loss_bound[index] + 10 * TOLERANCE
         )
 
+    def _unproven(self, index: int) -> float:
+        """Return the part of a standing sum that is booked only because timers are not verified."""
+        side = 0 if self.constraints[index].direction is Direction.IMPORT else 2
+        weights = self.constraints[index].weights
+        assets = [self.site.by_id[asset_id] for asset_id in self._unarmed if asset_id in weights]
+        return sum(
+            weights[a.asset_id]
+            * (
+                self._costs(a, self.live[a.asset_id])[side]
+                - self._known_costs(a, self.live[a.asset_id])[side]
+            )
+            for a in assets
+        )
+
     def _add(self, asset: Controllable, live: Interval | None, sign: float) -> None:
         costs = self._costs(asset, live)
         for index, weight, is_import in self._touching[asset.asset_id]:
@@ -174,6 +193,9 @@ class Books:
 
     def _costs(self, asset: Controllable, live: Interval | None) -> tuple[float, float, float, float]:
         """Return what an asset books in kW: import standing, import loss, export standing, export loss."""
+        return self._known_costs(asset, asset.nameplate if asset.asset_id in self._unarmed else live)
+
+    def _known_costs(self, asset: Controllable, live: Interval | None) -> tuple[float, float, float, float]:
         reading = self.seen.reading(asset.asset_id)
         measured_kw = None if reading is None else reading.power_kw
         if reading is not None and reading.is_local:

@@ -262,6 +262,7 @@ def _books(cycle: _Cycle, base_kw: float, astray_s: Mapping[str, float]) -> Book
         base_kw,
         live,
         astray=astray,
+        unarmed=cycle.snapshot.unarmed,
         late=late,
         hidden_kw=cycle.hidden_kw,
     )

@@ -203,6 +203,7 @@ def _books(
         seen,
         decision.balance.base_kw,
         live,
+        unarmed=snapshot.unarmed,
         late={key: late_interval(grants[key], snapshot.taken) for key in seen.lost if key in grants},
         hidden_kw={key: kw for key, kw in before.believed_kw.items() if key in seen.lost},
     )

@@ -25,6 +25,7 @@ def books_of(
     measured: Mapping[str, Measurement] | None = None,
     requests: tuple[Request, ...] = (),
     astray: frozenset[str] = frozenset(),
+    unarmed: frozenset[str] = frozenset(),
     hidden_kw: Mapping[str, float] | None = None,
     late: Mapping[str, Interval | None] | None = None,
 ) -> Books:
@@ -35,7 +36,17 @@ def books_of(
     ranges |= {key: grant_interval(site.by_id[key], kw) for key, kw in (granted_kw or {}).items()}
     ranges |= live or {}
     constraints = constraints_in_force(site, snapshot)
-    return Books(site, constraints, seen, base_kw, ranges, astray=astray, hidden_kw=hidden_kw, late=late)
+    return Books(
+        site,
+        constraints,
+        seen,
+        base_kw,
+        ranges,
+        astray=astray,
+        unarmed=unarmed,
+        hidden_kw=hidden_kw,
+        late=late,
+    )
 
 
 def room_kw(books: Books, name: str = IMPORT) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.envelope import Books, constraints_in_force, settled, shed_s
+from controller.leases import grant_interval
 from station.limits import Direction, Interval
 from station.measurement import Measurement, NoReading, Snapshot
 from station.request import Request, RequestKind
@@ -265,3 +266,24 @@ def test_two_batteries_are_booked_each_by_itself() -> None:
     site = replace(site, nodes=(replace(site.nodes[0], members=members), site.nodes[1]))
     books = books_of(site, granted_kw={"battery": 20.0, "second": 15.0})
     assert room_kw(books)[0] == pytest.approx(60.0 - 12.0 - 35.0)
+
+
+def test_a_device_without_a_verified_timer_counts_at_its_rating_whatever_it_is_told() -> None:
+    site = a_site(ac=1, dc=2, limit_kw=60.0, short_time_kw=78.0, feeder_a=40.0, growth_kw=0.0)
+    armed = books_of(site, granted_kw={"dc1": 6.0})
+    unarmed = books_of(site, granted_kw={"dc1": 6.0}, unarmed=frozenset({"dc1"}))
+    more_kw = site.by_id["dc1"].nameplate.max_kw - 6.0
+    assert room_kw(unarmed)[0] == pytest.approx(room_kw(armed)[0] - more_kw)
+    after = settled(unarmed, {key: grant_interval(site.by_id[key], 0.0) for key in site.by_id})
+    told_nothing = settled(armed, {key: grant_interval(site.by_id[key], 0.0) for key in site.by_id})
+    fallback_kw = site.by_id["dc1"].fallback.max_kw
+    assert room_kw(after)[0] == pytest.approx(room_kw(told_nothing)[0] - more_kw - 6.0 + fallback_kw)
+
+
+def test_what_only_a_missing_timer_books_does_not_flow_now() -> None:
+    site = a_site(ac=1, dc=2, limit_kw=60.0, short_time_kw=78.0, feeder_a=40.0, growth_kw=0.0)
+    books = books_of(site, base_kw=20.0, granted_kw={"dc1": 20.0}, unarmed=frozenset({"battery"}))
+    assert IMPORT in books.broken()
+    assert not books.stands_over(site.by_id["dc1"], Direction.IMPORT)
+    books = books_of(site, base_kw=59.0, granted_kw={"dc1": 20.0}, unarmed=frozenset({"battery"}))
+    assert books.stands_over(site.by_id["dc1"], Direction.IMPORT)

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -86,7 +87,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip(f"no small disk here: {mounted.stderr.strip()}")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    # lazy: after a failed test the store still holds its files, and that failure is the one to see
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_full_disk_is_counted_and_rows_wait_until_there_is_room(small_disk: Path) -> None:
@@ -95,12 +97,9 @@ def test_a_full_disk_is_counted_and_rows_wait_until_there_is_room(small_disk: Pa
     assert store.flush()
     ballast = small_disk / "ballast"
     fill(ballast)
-    slowest_s = 0.0
     for number in range(1, 3001):
-        before = time.perf_counter()
         store.enter(command(number))
         store.record(START + timedelta(seconds=number), {"a_kw": 1.0})
-        slowest_s = max(slowest_s, time.perf_counter() - before)
     assert not store.flush(0.5)
     status = store.status
     assert status.errors > 0
@@ -108,7 +107,6 @@ def test_a_full_disk_is_counted_and_rows_wait_until_there_is_room(small_disk: Pa
     assert "full" in status.last_error
     assert status.ledger_waiting > 0
     assert (status.ledger_dropped, status.ledger_refused) == (0, 0)
-    assert slowest_s < 0.25
     ballast.unlink()
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     assert store.flush(60.0)
@@ -185,6 +183,26 @@ def test_history_is_dropped_oldest_first_and_counted(monkeypatch: pytest.MonkeyP
     assert (status.history_waiting, status.ledger_waiting) == (10, 10)
     assert "Input/output error" in status.last_error
     assert not queue.close(5.0)
+
+
+def test_nobody_waits_for_a_disk_that_hangs() -> None:
+    released = threading.Event()
+
+    def hang(_: object) -> int:
+        return 0 if released.wait(60.0) else 1
+
+    queue: Writer[int, int] = Writer(Sinks(hang, hang, lambda: 0, lambda: 0))
+    queue.start()
+    for value in range(2000):  # each of these would hang with the disk
+        queue.put_ledger(value)
+        queue.put_history(value)
+    status = queue.status
+    assert not released.is_set()
+    assert (status.ledger_waiting, status.history_waiting) == (2000, 2000)
+    assert queue.ledger_written == 0
+    released.set()
+    assert queue.close(30.0)
+    assert queue.ledger_written == 2000
 
 
 def test_items_are_written_in_order_and_once() -> None:
