@@ -1,6 +1,6 @@
 """Reads a site file into a ``Site`` with its devices. What is wrong is one ``ConfigError``: the first in the file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -10,10 +10,12 @@ from configs.bindings import bindings_of, device_problems, unserved_problems
 from configs.limit_tree import nodes_of, tree_problems, unheld_problems
 from configs.problems import nearest
 from configs.schema import SiteFile, TwinModel
+from configs.sink_settings import sink_settings
 from configs.site_checks import site_problems
 from configs.tariff_file import TARIFFS, check_timezone, load_tariff
 from configs.yaml_lines import YamlFile, read_model
 from station.profile import DeviceBinding
+from station.sinks import SinkSettings
 from station.tariff import Tariff
 from station.topology import Control, Planning, Site
 
@@ -43,6 +45,7 @@ class LoadedSite:
     devices: tuple[DeviceBinding, ...]
     twin: TwinSettings
     file: Path
+    sinks: SinkSettings = field(default_factory=SinkSettings)
 
 
 def load_site(file: Path) -> LoadedSite:
@@ -70,7 +73,13 @@ def load_site(file: Path) -> LoadedSite:
         planning=Planning(**model.planning.model_dump()),
         control=Control(**model.control.model_dump()),
     )
-    return LoadedSite(site, bindings_of(source, model, connectors), _twin(source, model.twin), file)
+    return LoadedSite(
+        site,
+        bindings_of(source, model, connectors),
+        _twin(source, model.twin),
+        file,
+        sink_settings(file, model.northbound),
+    )
 
 
 def fallback_problems(site: Site) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from configs.sink_settings import SinksModel
 from configs.yaml_lines import Checked
 from station.assets import ConnectorKind
 
@@ -220,4 +221,5 @@ class SiteFile(Checked):
     assets: AssetsModel
     limits: tuple[NodeModel, ...] = Field(min_length=1)
     devices: tuple[DeviceModel, ...] = ()
+    northbound: SinksModel = Field(default_factory=SinksModel)
     twin: TwinModel = Field(default_factory=TwinModel)
