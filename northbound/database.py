@@ -7,7 +7,7 @@ from pathlib import Path
 
 from station.errors import ConfigError
 
-VERSION = 1
+VERSION = 2
 """Of the tables; a file of another version is refused."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +34,9 @@ def open_for_reading(file: Path) -> sqlite3.Connection:
     if not file.is_file():
         raise ConfigError(str(file), 0, "", "no such store; has the controller run here?")
     try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        connection = sqlite3.connect(
+            f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, check_same_thread=False
+        )
         connection.execute("SELECT value FROM meta").fetchone()
     except sqlite3.Error as refused:
         raise ConfigError(str(file), 0, "", f"cannot be read: {refused}") from None

@@ -13,6 +13,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from northbound import outbox
 from northbound.database import from_micros, micros
 
 FILE = "history.db"
@@ -22,7 +23,7 @@ SLOT_US = int(SLOT_S * 1_000_000)
 PRUNE_ROWS = 4_000
 """Cycles deleted at the end of a slot, at most; a slot has 900 at one second."""
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS signal_set (set_id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS cycle (
     id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, set_id INTEGER NOT NULL, body BLOB NOT NULL);
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS mean (
     slot_us INTEGER NOT NULL, set_id INTEGER NOT NULL, body BLOB NOT NULL, counts BLOB NOT NULL,
     PRIMARY KEY (slot_us, set_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heartbeat (name TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
+{outbox.SCHEMA}
 """
 
 Floats = npt.NDArray[np.float64]
