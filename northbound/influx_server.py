@@ -15,7 +15,7 @@ from http import HTTPStatus
 from influxdb_client import InfluxDBClient, WritePrecision
 from influxdb_client.client.write_api import SYNCHRONOUS, WriteApi
 from influxdb_client.rest import ApiException
-from urllib3.exceptions import HTTPError, TimeoutError
+from urllib3 import exceptions as http
 
 from northbound.secrets import secret_of
 from station.errors import ConfigError
@@ -94,9 +94,9 @@ class InfluxServer:
             return _meaning(refused, now_at) if refused.status else _tls(str(refused.reason))
         except ConfigError as wrong:
             return Answer(Verdict.WRONG, str(wrong))
-        except TimeoutError:
+        except http.TimeoutError:
             return Answer(Verdict.AWAY, f"no answer within {self._settings.timeout_s:g} s", is_slow=True)
-        except (HTTPError, OSError) as away:
+        except (http.HTTPError, OSError) as away:
             return Answer(Verdict.AWAY, f"cannot be reached: {_one_line(str(away))}")
         except UnicodeDecodeError:
             return Answer(Verdict.AWAY, "answers with what is not text")
