@@ -138,7 +138,11 @@ class App:
                 past = history_of(reader, now.at, cycle_s=self.site.control.cycle_s)
             if remembered is not None:
                 grants = restore(self.site, remembered.grants, now)
-                return replace(start(now, remembered), grants=grants, alarms=remembered.alarms), past, standing
+                return (
+                    replace(start(now, remembered), grants=grants, alarms=remembered.alarms),
+                    past,
+                    standing,
+                )
         return start(now), past, standing
 
 

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from http import HTTPStatus
 
-from influxdb_client import InfluxDBClient, WritePrecision
+from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS, WriteApi
 from influxdb_client.rest import ApiException
 from urllib3 import exceptions as http
@@ -83,13 +83,13 @@ class InfluxServer:
     def close(self) -> None:
         """End the connection; a later ``post`` makes a new one."""
         if self._client is not None:
-            self._client.close()
+            self._client.close()  # type: ignore[no-untyped-call]
         self._client = self._api = None
 
     def _attempt(self, body: bytes, now_at: datetime) -> Answer:
         bucket, org = self._settings.bucket, self._settings.org
         try:
-            self._connected().write(bucket, org, body, WritePrecision.MS)
+            self._connected().write(bucket, org, body, "ms")  # type: ignore[arg-type]
         except ApiException as refused:
             return _meaning(refused, now_at) if refused.status else _tls(str(refused.reason))
         except ConfigError as wrong:

@@ -21,7 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 SPREAD = 100
-"""Alarms of one cycle are told 1 ms apart, by the audit's numbers up to this; else the last would overwrite the rest."""
+"""Alarms of one cycle are told at most so many ms later, by their numbers in the audit; else the last would remain."""
 
 SITE_FIELDS = (
     "grid_kw",
@@ -89,8 +89,10 @@ def _series_of(site: Site) -> tuple[Series, ...]:
     for asset in site.controllables:
         head = _head("asset", {**tags, "asset": asset.asset_id, "kind": kind_of(asset)})
         series.append((head, _signals(asset.asset_id, ASSET_FIELDS)))
-    for asset_id in (site.meter.asset_id, *site.by_id):
-        series.append((_head("device", {**tags, "asset": asset_id}), _signals(asset_id, DEVICE_FIELDS)))
+    series.extend(
+        (_head("device", {**tags, "asset": asset_id}), _signals(asset_id, DEVICE_FIELDS))
+        for asset_id in (site.meter.asset_id, *site.by_id)
+    )
     series.append((_head("loop", tags), tuple(LOOP_FIELDS.items())))
     return tuple(series)
 

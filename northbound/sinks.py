@@ -1,6 +1,5 @@
-"""Where records go besides the store: the one place that knows every sink. Keeps them running, and tells what ails them."""
+"""Where records go besides the store: the one place that knows every sink, keeps it running and tells what ails it."""
 
-import asyncio
 from collections.abc import Sequence
 from math import isfinite
 
