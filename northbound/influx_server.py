@@ -94,10 +94,12 @@ class InfluxServer:
             return _meaning(refused, now_at) if refused.status else _tls(str(refused.reason))
         except ConfigError as wrong:
             return Answer(Verdict.WRONG, str(wrong))
+        except http.NewConnectionError as away:  # before TimeoutError: urllib3 makes it one of those
+            return Answer(Verdict.AWAY, f"cannot be reached: {_cause(away)}")
         except http.TimeoutError:
             return Answer(Verdict.AWAY, f"no answer within {self._settings.timeout_s:g} s", is_slow=True)
         except (http.HTTPError, OSError) as away:
-            return Answer(Verdict.AWAY, f"cannot be reached: {_one_line(str(away))}")
+            return Answer(Verdict.AWAY, f"cannot be reached: {_cause(away)}")
         except UnicodeDecodeError:
             return Answer(Verdict.AWAY, "answers with what is not text")
         return TAKEN
@@ -171,6 +173,11 @@ def _wait_s(text: str | None, now_at: datetime) -> float | None:
             return None
         wait_s = (then_at.replace(tzinfo=then_at.tzinfo or UTC) - now_at).total_seconds()
     return min(max(wait_s, 0.0), WAIT_MOST_S)
+
+
+def _cause(away: BaseException) -> str:
+    root = away.__cause__ or away
+    return _one_line(getattr(root, "strerror", None) or str(root))
 
 
 def _one_line(text: str) -> str:
