@@ -1,6 +1,6 @@
 """What stands where an InfluxDB 2 would: takes ``/api/v2/write`` and hands it to a real server's ``/write``.
 
-InfluxDB 1.6.7, the only one that installs here, is two minor versions too old to know that path. Without a server behind
+InfluxDB 1.6.7, the only one that installs here, is two versions too old to know that path. Without a server behind
 it, the shim keeps points by itself. It can be told to answer anything, to hold an answer back, and to be gone.
 """
 
