@@ -16,14 +16,20 @@ from typing import Any
 
 from northbound.feed import Event
 
-SCHEMA = """
+_TABLE = """
 CREATE TABLE IF NOT EXISTS audit (
-    number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL);
-CREATE TRIGGER IF NOT EXISTS audit_is_not_changed BEFORE UPDATE ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS audit_is_not_cut BEFORE DELETE ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+    number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL)
 """
+_NO_CHANGE = """
+CREATE TRIGGER IF NOT EXISTS audit_is_not_changed BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+"""
+_NO_CUT = """
+CREATE TRIGGER IF NOT EXISTS audit_is_not_cut BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+"""
+STATEMENTS = (_TABLE, _NO_CHANGE, _NO_CUT)
+SCHEMA = ";".join(STATEMENTS)
 
 FIRST = bytes(32)
 """What the first entry has before it."""

@@ -1,19 +1,21 @@
 """Both files as the store's thread has them open: every method runs in that thread and writes in one transaction."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from northbound import audit, journal, ledger
 from northbound.audit import Chain
-from northbound.database import open_for_writing
+from northbound.chunk import pack_row
+from northbound.database import Layout, micros, open_for_writing, transaction
 from northbound.feed import Feed
 from northbound.journal import Journal
-from northbound.outbox import Act, Feeder, OutboxCaps
+from northbound.moving import move_on
+from northbound.outbox import Act, Feeder
 from northbound.reader import live_requests
 from northbound.rows import LedgerRow
+from northbound.trim import Keeping, Trimmer
 from station.request import Request
 
 HistoryItem = tuple[datetime, Mapping[str, float] | None]
@@ -32,13 +34,8 @@ BAD_ROW = (
 
 EVENTS_AT_ONCE = 2_000
 
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """How long and how much is kept. The ledger is kept for ever."""
-
-    history: timedelta = timedelta(days=90)
-    outbox: OutboxCaps = field(default_factory=OutboxCaps)
+LEDGER = Layout(ledger.SCHEMA, "FULL", move_on)
+HISTORY = Layout(journal.SCHEMA, "NORMAL")
 
 
 class Books:
@@ -50,9 +47,11 @@ class Books:
         self._ledger: sqlite3.Connection | None = None
         self._history: sqlite3.Connection | None = None
         self._journal: Journal | None = None
+        self._trimmer: Trimmer | None = None
         self._feeder: Feeder | None = None
         self._seen_at: datetime | None = None
         self.requests: tuple[Request, ...] = ()
+        self.notices: tuple[str, ...] = ()
 
     @property
     def feed_errors(self) -> tuple[int, str]:
@@ -62,7 +61,8 @@ class Books:
     def open(self) -> None:
         """Open both files; raise ``ConfigError`` where they belong elsewhere, else what SQLite raises."""
         self._open_ledger()
-        self._open_history()
+        self._open_feeder()
+        self._open_journal()
 
     def close(self) -> int:
         """Close both files."""
@@ -80,15 +80,14 @@ class Books:
             chain = Chain(connection)
             return sum(not _entered(connection, chain, row) for row in rows)
 
-        return _transaction(connection, enter_all)
+        return transaction(connection, enter_all)
 
     def write_history(self, items: Sequence[HistoryItem]) -> int:
         """Enter a batch, with what it means to the sinks; return how many items were at fault themselves."""
-        connection, written, feeder = self._open_history()
+        connection = self._open_history()
+        self._open_feeder()
         try:
-            refused = _transaction(
-                connection, lambda: sum(not self._added(written, feeder, *item) for item in items)
-            )
+            refused = transaction(connection, lambda: sum(not self._added(*item) for item in items))
         except BaseException:
             self._journal = None  # what it knows may have been taken back
             raise
@@ -97,66 +96,81 @@ class Books:
 
     def write_acts(self, acts: Sequence[Act]) -> int:
         """Do what sinks told."""
-        connection, _, feeder = self._open_history()
+        connection, feeder = self._open_history(), self._open_feeder()
 
         def act_all() -> int:
             for act in acts:
                 feeder.act(act)
             return 0
 
-        return _transaction(connection, act_all)
+        return transaction(connection, act_all)
 
     def between(self) -> int:
         """Take up the wishes that others left, and give the sinks what is new in the audit."""
         connection = self._open_ledger()
         if ledger.has_unheard(connection):
-            _transaction(connection, lambda: ledger.take_up_requests(connection, Chain(connection)))
+            transaction(connection, lambda: ledger.take_up_requests(connection, Chain(connection)))
         self.requests = live_requests(connection, self._seen_at)
         if self._feeds:
             self._feed_events(connection)
         return 0
 
     def _feed_events(self, entries: sqlite3.Connection) -> None:
-        connection, _, feeder = self._open_history()
+        connection, feeder = self._open_history(), self._open_feeder()
         given, (last, _) = feeder.next_event(), audit.head_of(entries)
         while given < last:
             events = audit.events_after(entries, given, EVENTS_AT_ONCE)
-            _transaction(connection, lambda events=events: feeder.events(events))  # type: ignore[misc]
+            transaction(connection, lambda events=events: feeder.events(events))  # type: ignore[misc]
             given = feeder.next_event()
+
+    def _added(self, at: datetime, values: Mapping[str, float] | None) -> bool:
+        """Enter a record or a sign of life inside a transaction; return False where it is at fault itself."""
+        written = self._open_journal()
+        try:
+            at_us = micros(at)
+            names, body = tuple(values or ()), pack_row(tuple((values or {}).values()))
+        except BAD_ROW:
+            return False
+        if values is None:
+            written.beat(at_us)
+            return True
+        written.add(at_us, names, body)
+        if self._trimmer is not None:
+            self._trimmer.trim(at, written.pace)
+        self._open_feeder().record(at, values)
+        return True
 
     def _open_ledger(self) -> sqlite3.Connection:
         if self._ledger is None:
-            file = self._directory / ledger.FILE
-            self._ledger = open_for_writing(file, self._site_id, ledger.SCHEMA, "FULL")
+            self._ledger = self._open(ledger.FILE, LEDGER)
         return self._ledger
 
-    def _open_history(self) -> tuple[sqlite3.Connection, Journal, Feeder]:
+    def _open_history(self) -> sqlite3.Connection:
         if self._history is None:
-            file = self._directory / journal.FILE
-            self._history = open_for_writing(file, self._site_id, journal.SCHEMA, "NORMAL")
-            self._feeder = None
-        if self._feeder is None:
-            feeder = Feeder(self._history, self._feeds, self._keeping.outbox)
-            last, _ = audit.head_of(self._open_ledger())
-            _transaction(self._history, lambda: feeder.begin(last))
-            self._feeder = feeder
-        if self._journal is None:
-            self._journal = Journal(self._history)
-        return self._history, self._journal, self._feeder
+            self._history = self._open(journal.FILE, HISTORY)
+            self._journal = self._feeder = None
+            self._trimmer = Trimmer(self._history, self._keeping)
+        return self._history
 
-    def _added(
-        self, written: Journal, feeder: Feeder, at: datetime, values: Mapping[str, float] | None
-    ) -> bool:
-        try:
-            if values is None:
-                written.beat(at)
-                return True
-            if written.add(at, values):
-                written.prune(at - self._keeping.history)
-        except BAD_ROW:
-            return False
-        feeder.record(at, values)
-        return True
+    def _open_journal(self) -> Journal:
+        if self._journal is None:
+            self._journal = Journal(self._open_history())
+        return self._journal
+
+    def _open_feeder(self) -> Feeder:
+        if self._feeder is None:
+            connection = self._open_history()
+            feeder = Feeder(connection, self._feeds, self._keeping.outbox)
+            last, _ = audit.head_of(self._open_ledger())
+            transaction(connection, lambda: feeder.begin(last))
+            self._feeder = feeder
+        return self._feeder
+
+    def _open(self, name: str, layout: Layout) -> sqlite3.Connection:
+        connection, notice = open_for_writing(self._directory / name, self._site_id, layout)
+        if notice:
+            self.notices = (*self.notices, notice)
+        return connection
 
 
 def _entered(connection: sqlite3.Connection, chain: Chain, row: LedgerRow) -> bool:
@@ -171,16 +185,3 @@ def _entered(connection: sqlite3.Connection, chain: Chain, row: LedgerRow) -> bo
         if connection.in_transaction:
             connection.execute("RELEASE one_row")
     return True
-
-
-def _transaction(connection: sqlite3.Connection, action: Callable[[], int]) -> int:
-    """Run ``action`` so that either all of it or nothing is on disk."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = action()
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return result

@@ -57,7 +57,7 @@ CREATE INDEX IF NOT EXISTS plan_audit ON plan (audit);
 CREATE TABLE IF NOT EXISTS month_peak (
     year INTEGER NOT NULL, month INTEGER NOT NULL, peak_kw REAL NOT NULL, PRIMARY KEY (year, month)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, saved_at TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
-{audit.SCHEMA}
+{audit.SCHEMA};
 """
 
 Values = tuple[object, ...]

@@ -13,10 +13,11 @@ from datetime import datetime
 from pathlib import Path
 
 from northbound import journal
-from northbound.books import Books, HistoryItem, Keeping
+from northbound.books import Books, HistoryItem
 from northbound.feed import Feed, Outbox
 from northbound.outbox import StoredOutbox
 from northbound.rows import LedgerRow, StateSaved
+from northbound.trim import Keeping
 from northbound.writer import RETRY_S, Sinks, StoreStatus, Writer
 from station.clock import Instant
 from station.decision import ControlState
@@ -61,6 +62,11 @@ class Store:
         """Return error counters, the last cause, and what waits."""
         errors, cause = self._books.feed_errors
         return replace(self._writer.status, feed_errors=errors, feed_cause=cause)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Return a line for each file that was moved aside or brought to this version."""
+        return self._books.notices
 
     @property
     def requests(self) -> tuple[Request, ...]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from northbound.books import Keeping
 from northbound.feed import Event, Feed
 from northbound.outbox import OutboxCaps
 from northbound.reader import leave_request, withdraw_request
@@ -22,6 +21,7 @@ from northbound.rows import (
     SessionEnded,
 )
 from northbound.store import Store
+from northbound.trim import Keeping
 from station.limits import Interval
 from station.plan import Plan, PlanOrigin
 from station.request import Request, RequestKind

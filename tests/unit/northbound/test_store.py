@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from northbound.books import Keeping
 from northbound.reader import StoreReader, history_of, leave_request, withdraw_request
 from northbound.rows import (
     AlarmCleared,
@@ -23,6 +22,7 @@ from northbound.rows import (
     SessionSeen,
 )
 from northbound.store import Store
+from northbound.trim import Keeping
 from station.clock import Instant
 from station.decision import ControlState, DemandWindow, Grant
 from station.errors import ConfigError
