@@ -42,7 +42,7 @@ class Story:
             case 1 if begun is not None and now >= begun + CYCLES:
                 if self.shim.judge(self.shim.requests[-1]) is not None:
                     self.shim.judge = lambda _: None
-                    self.shim.replies.append(Reply(held=self.held))
+                    self.shim.replies.append(Reply(held=self.held, is_late=True))
                 elif not self.shim.replies:
                     self.marks.append(now)
             case 2 if begun is not None and now >= begun + CYCLES:
