@@ -1,4 +1,4 @@
-"""Gives InfluxDB 1.6.7 the path ``/api/v2/write``: a proxy in a process of its own, so that it takes no time from others.
+"""Gives InfluxDB 1.6.7 the path ``/api/v2/write``: a proxy in a process of its own, which disturbs nobody.
 
 ``python -m benchmarks._influx_path UPSTREAM_PORT`` prints its own port and runs until its standard input ends.
 """

@@ -3,8 +3,9 @@
 ``python -m benchmarks.sinks [--hours 24] [--json FILE]`` fills the outbox of a station of 500 signals per second and
 drains it. It prints ``backlog_hours``, ``signals_per_s``, ``values``, ``fill_s``, ``outbox_mb`` (as it lies on disk),
 ``drain_s``, ``lost`` and ``doubled`` (counted on the server), and how late the ticks of 0.1 s of the same event loop
-are: ``lateness_ms_p50_idle``, ``lateness_ms_p50_draining``, and so on for the 99th percentile and the maximum. Needs
-Debian's package influxdb.
+are, and those of another process at the same time, which shows what is the machine's: ``lateness_ms_p99_idle``,
+``lateness_ms_p99_draining``, ``lateness_ms_p99_elsewhere`` (draining), and so on for the median and the maximum.
+Needs Debian's package influxdb.
 """
 
 import argparse
@@ -17,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import configs
+from benchmarks._ticker import ticking
 from configs.load import load_site
 from controller.clock import LiveClock
 from northbound.influx import InfluxSink
@@ -38,7 +40,6 @@ from station.topology import Site
 STATIONS = Path(configs.__file__).parent / "stations"
 SIGNALS = 500
 START = datetime(2026, 3, 1, tzinfo=UTC)
-TICK_S = 0.1
 IDLE_S = 20.0
 DATABASE = "bench"
 FLUSH_EVERY = 5_000
@@ -103,25 +104,6 @@ def fill(store: Store, site: Site, hours: float) -> float:
     return monotonic() - began_s
 
 
-@asynccontextmanager
-async def ticking(late_ms: list[float]) -> AsyncIterator[None]:
-    """Note by how much each tick of 0.1 s is late."""
-
-    async def tick() -> None:
-        due_s = monotonic() + TICK_S
-        while True:
-            await asyncio.sleep(max(due_s - monotonic(), 0.0))
-            late_ms.append(max(monotonic() - due_s, 0.0) * 1000.0)
-            due_s += TICK_S
-
-    task = asyncio.create_task(tick())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def drain(store: Store, url: str) -> float:
     """Run the sink until nothing waits, and return how long that took, in s."""
     sink = InfluxSink(InfluxSettings(url, "heliodock", DATABASE), store.outbox(SINK), LiveClock())
@@ -161,18 +143,19 @@ async def measure(hours: float, port: int, directory: Path) -> dict[str, float]:
     site = station()
     idle_ms: list[float] = []
     draining_ms: list[float] = []
+    elsewhere_ms: list[float] = []
     async with ticking(idle_ms):
         await asyncio.sleep(IDLE_S)
     store = Store(directory / "store", site.site_id, feeds=(influx_feed(site),))
     fill_s = await asyncio.to_thread(fill, store, site, hours)
     outbox_mb = store.outbox(SINK).backlog().size_bytes / 1e6
     with path_shim(port) as url:
-        async with ticking(draining_ms):
-            drain_s = await drain(store, url)
+        with ticking_elsewhere(elsewhere_ms):
+            async with ticking(draining_ms):
+                drain_s = await drain(store, url)
     store.close()
     values = told_per_record(site) * int(hours * 3600.0)
     found = counted(port)
-    idle, draining = quantiles_ms(idle_ms), quantiles_ms(draining_ms)
     return {
         "backlog_hours": hours,
         "signals_per_s": SIGNALS,
@@ -182,23 +165,30 @@ async def measure(hours: float, port: int, directory: Path) -> dict[str, float]:
         "drain_s": round(drain_s, 1),
         "lost": max(values - found, 0),
         "doubled": max(found - values, 0),
-        "lateness_ms_p50_idle": idle[0],
-        "lateness_ms_p50_draining": draining[0],
-        "lateness_ms_p99_idle": idle[1],
-        "lateness_ms_p99_draining": draining[1],
-        "lateness_ms_max_idle": idle[2],
-        "lateness_ms_max_draining": draining[2],
+        **quantiles_ms("idle", idle_ms),
+        **quantiles_ms("draining", draining_ms),
+        **quantiles_ms("elsewhere", elsewhere_ms),
     }
 
 
-def quantiles_ms(late_ms: list[float]) -> tuple[float, float, float]:
+def quantiles_ms(when: str, late_ms: list[float]) -> dict[str, float]:
     """Return median, 99th percentile and maximum."""
     ranked = sorted(late_ms) or [0.0]
-    return (
-        round(ranked[len(ranked) // 2], 2),
-        round(ranked[int(0.99 * (len(ranked) - 1))], 2),
-        round(ranked[-1], 2),
-    )
+    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    return {
+        f"lateness_ms_{name}_{when}": round(ranked[int(share * (len(ranked) - 1))], 2)
+        for name, share in shares.items()
+    }
+
+
+@contextmanager
+def ticking_elsewhere(late_ms: list[float]) -> Iterator[None]:
+    """Let another process tick meanwhile, and note how late it was."""
+    command = [sys.executable, "-m", "benchmarks._ticker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as ticker:
+        yield
+        said, _ = ticker.communicate("")
+    late_ms.extend(json.loads(said))
 
 
 @contextmanager

@@ -33,6 +33,10 @@ BYTES_LEAST = 20_000
 
 GROWTH = 1.25
 
+REST_SHARE = 1.0
+REST_MOST_S = 1.0
+"""The pause between two batches, as a share of the time that the last one took: control may share its box with InfluxDB."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,6 +51,7 @@ class InfluxSink:
         self._server = InfluxServer(settings)
         self._outbox = outbox
         self._clock = clock
+        self._speed = clock.speed if isfinite(clock.speed) else 1.0
         self._status = SinkStatus()
         self._most_bytes = BYTES_MOST
         self._failures = 0
@@ -63,7 +68,8 @@ class InfluxSink:
             await self._pause(await self._round())
 
     async def _round(self) -> float:
-        """Send one batch and return the pause in s before the next."""
+        """Send one batch and return the pause in s of wall time before the next."""
+        began_s = self._wall_s()
         parcels = await asyncio.to_thread(self._outbox.parcels, MESSAGES_MOST, self._most_bytes)
         if not parcels:
             return IDLE_S
@@ -73,7 +79,7 @@ class InfluxSink:
             return self._failed(ended)
         await asyncio.to_thread(self._settle, parcels, sieve.refused)
         self._succeeded(parcels, sieve.refused)
-        return 0.0
+        return min(REST_SHARE * (self._wall_s() - began_s), REST_MOST_S)
 
     async def _post(self, body: bytes) -> Answer:
         answer = await asyncio.to_thread(self._server.post, body, self._clock.now().at)
@@ -114,7 +120,9 @@ class InfluxSink:
         self._failures = min(self._failures + 1, 16)
         return pause_s if answer.wait_s is None else max(answer.wait_s, AWAY_S)
 
+    def _wall_s(self) -> float:
+        return self._clock.now().mono_s / self._speed
+
     async def _pause(self, pause_s: float) -> None:
         """Let wall time pass, whatever the station clock's speed."""
-        speed = self._clock.speed if isfinite(self._clock.speed) else 1.0
-        await self._clock.sleep_until(self._clock.now().mono_s + pause_s * speed)
+        await self._clock.sleep_until(self._clock.now().mono_s + pause_s * self._speed)
