@@ -149,10 +149,9 @@ async def measure(hours: float, port: int, directory: Path) -> dict[str, float]:
     store = Store(directory / "store", site.site_id, feeds=(influx_feed(site),))
     fill_s = await asyncio.to_thread(fill, store, site, hours)
     outbox_mb = store.outbox(SINK).backlog().size_bytes / 1e6
-    with path_shim(port) as url:
-        with ticking_elsewhere(elsewhere_ms):
-            async with ticking(draining_ms):
-                drain_s = await drain(store, url)
+    with path_shim(port) as url, ticking_elsewhere(elsewhere_ms):
+        async with ticking(draining_ms):
+            drain_s = await drain(store, url)
     store.close()
     values = told_per_record(site) * int(hours * 3600.0)
     found = counted(port)

@@ -35,7 +35,7 @@ GROWTH = 1.25
 
 REST_SHARE = 1.0
 REST_MOST_S = 1.0
-"""The pause between two batches, as a share of the time that the last one took: control may share its box with InfluxDB."""
+"""The pause between two batches, as a share of the time that one took: InfluxDB may run on the same box as control."""
 
 log = structlog.get_logger(__name__)
 
