@@ -8,9 +8,9 @@ Signals: a random walk with a resolution of 0.1, and every third one constant; t
 is virtual, everything else is what the store's thread does: one transaction per cycle, ``synchronous`` NORMAL.
 
 * heliodock: 29 days of one record a minute of every tenth signal, so that a month of rollups is there, then one whole
-  day of one record a second of all. ``mb_per_day`` is what that day added, its journal included; ``commit_ms_p99`` is over that day's 86,400
-  transactions from BEGIN to COMMIT; reads are the median of several over that last day and over the whole month,
-  the file in the system's cache.
+  day of one record a second of all. ``mb_per_day`` is what that day added, its journal included; ``commit_ms_p99`` is
+  over that day's 86,400 transactions from BEGIN to COMMIT; reads are the median of several over that last day and over
+  the whole month, the file in the system's cache.
 * The rivals hold ``RIVAL_S`` seconds, because a day of 43 million rows would take too long; ``mb_per_day``,
   ``signal_day_ms`` and ``month_rollup_ms`` are scaled up in proportion to time, which suits their scans. They keep no
   rollups, so theirs are grouped from the rows. DuckDB takes a cycle as one insert from a table in memory.
