@@ -76,19 +76,6 @@ def seal(before: bytes, number: int, at: str, kind: str, text: str) -> bytes:
     return sha256(before + head.encode()).digest()
 
 
-def first_broken(connection: sqlite3.Connection) -> tuple[int, str] | None:
-    """Return number and cause of the first entry that does not follow from those before it, or None."""
-    expected, before = 1, FIRST
-    for number, at, kind, text, kept in connection.execute("SELECT * FROM audit ORDER BY number"):
-        if number != expected:
-            return expected, "is missing"
-        before = seal(before, number, at, kind, text)
-        if before != kept:
-            return number, "does not match its hash"
-        expected += 1
-    return None
-
-
 def events_after(connection: sqlite3.Connection, number: int, most: int) -> list[Event]:
     """Return the entries after ``number``, at most ``most``; a plan's body is the whole plan."""
     rows = connection.execute(

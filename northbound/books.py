@@ -136,7 +136,7 @@ class Books:
             return True
         written.add(at_us, names, body)
         if self._trimmer is not None:
-            self._trimmer.trim(at, written.pace)
+            self._trimmer.trim(at, written.share)
         self._open_feeder().record(at, values)
         return True
 

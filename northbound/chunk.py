@@ -1,7 +1,7 @@
 """How values, times and minutes are packed. Pure.
 
 Values are 32-bit floats (NaN: not measured), a column of one signal per chunk, which zlib packs well because a signal
-repeats itself. Times are kept as differences in microseconds, once for all signals of a block.
+repeats itself. Times are kept in microseconds, once for all signals of a block.
 """
 
 import zlib
@@ -38,14 +38,18 @@ def unpack_column(body: bytes) -> bytes:
     return zlib.decompress(body)
 
 
-def pack_times(times_us: Whole) -> bytes:
-    """Return times, each as its distance from the one before."""
-    return zlib.compress(np.diff(times_us, prepend=np.int64(0)).astype("<i8").tobytes(), LEVEL)
+def pack_offsets(times_us: Whole, base_us: int) -> bytes:
+    """Return the times of a block as what they are after ``base_us``; not compressed, because they are noise."""
+    return (times_us - base_us).astype("<i4").tobytes()
 
 
-def unpack_times(body: bytes) -> Whole:
-    """Return the times of a block in microseconds since 1970 UTC."""
-    return np.cumsum(np.frombuffer(zlib.decompress(body), dtype="<i8"))
+def unpack_offsets(blocks: Sequence[tuple[int, bytes]]) -> Whole:
+    """Return the times of blocks (base, offsets) in microseconds since 1970 UTC."""
+    bases_us: Whole = np.asarray([base_us for base_us, _ in blocks], dtype=np.int64)
+    counts = [len(body) // 4 for _, body in blocks]
+    times_us: Whole = np.repeat(bases_us, counts)
+    times_us += np.frombuffer(b"".join(body for _, body in blocks), dtype="<i4")
+    return times_us
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from northbound import outbox
-from northbound.chunk import Singles, Whole, pack_column, pack_times
+from northbound.chunk import Singles, Whole, pack_column, pack_offsets
 from northbound.rollup import HOUR_US, Minuted, joined, pack_hour, unpack_hours
 
 FILE = "history.db"
@@ -116,11 +116,9 @@ class Journal:
         last_id = _number(connection, "SELECT last_id FROM block ORDER BY block_id DESC LIMIT 1")
         self._rows = _rows(connection, last_id + 1, None)
         self._next_id = last_id + 1 + (len(self._rows.bodies) if self._rows else 0)
-
-    @property
-    def pace(self) -> int:
-        """Return about how many chunks come with a cycle at the most."""
-        return self._pressing[0].pace if self._pressing else 2
+        self.share = 0.0
+        """How many chunks a cycle comes to; 0 before the first block."""
+        self._measure_share()
 
     def add(self, at_us: int, names: tuple[str, ...], body: bytes) -> None:
         """Enter one cycle's packed values, and do a small part of what is left to do of earlier ones."""
@@ -164,10 +162,19 @@ class Journal:
         span = (rows.first_id, block.last_id, min(rows.times_us), max(rows.times_us), len(rows.bodies))
         self._connection.execute(
             "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-            (block.block_id, rows.set_id, *span, pack_times(block.times_us)),
+            (block.block_id, rows.set_id, *span, pack_offsets(block.times_us, rows.span * BLOCK_US)),
         )
         self._next_block += 1
         self._pressing.append(block)
+        self._measure_share()
+
+    def _measure_share(self) -> None:
+        """Take the longest of the last blocks: a clock that jumps ends one early."""
+        row = self._connection.execute(
+            "SELECT set_id, MAX(cycles) FROM (SELECT * FROM block ORDER BY block_id DESC LIMIT 10)"
+        ).fetchone()
+        if row[0] is not None:
+            self.share = len(self._signals_of(row[0])) / row[1]
 
     def _unfinished(self) -> list[Pressing]:
         """Return the blocks that a former process had not finished."""

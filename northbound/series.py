@@ -12,9 +12,9 @@ from datetime import datetime
 
 import numpy as np
 
-from northbound.chunk import Floats, Minutes, Whole, unpack_column, unpack_times
+from northbound.chunk import Floats, Minutes, Whole, unpack_column, unpack_offsets
 from northbound.database import from_micros
-from northbound.journal import KEY
+from northbound.journal import BLOCK_US, KEY
 from northbound.rollup import HOUR_US, joined, minutes_of, unpack_hours
 
 SLOT_S = 900.0
@@ -110,25 +110,29 @@ def _chunks(
 ) -> tuple[Whole, Floats]:
     """Return what the chunks of blocks that reach into a span hold of the signal at ``place`` of a set."""
     rows = connection.execute(
-        "SELECT block.times, chunk.body FROM block INDEXED BY block_span"
+        "SELECT block.first_us, block.times, chunk.body FROM block INDEXED BY block_span"
         f" JOIN chunk ON chunk.id = block.block_id * {KEY} + ?"
         " WHERE block.last_us >= ? AND block.first_us < ? AND block.set_id = ? ORDER BY block.block_id",
         (place, *span, set_id),
     ).fetchall()
-    times = [unpack_times(body) for body, _ in rows]
-    values = np.frombuffer(b"".join(unpack_column(body) for _, body in rows), dtype="<f4")
-    return np.concatenate([np.empty(0, np.int64), *times]), values.astype(np.float64)
+    times_us = unpack_offsets([(first_us // BLOCK_US * BLOCK_US, times) for first_us, times, _ in rows])
+    values = np.frombuffer(b"".join(unpack_column(body) for *_, body in rows), dtype="<f4")
+    return times_us, values.astype(np.float64)
 
 
 def _journal(connection: sqlite3.Connection, places: dict[int, int]) -> tuple[Whole, Floats]:
     """Return what the journal holds of a signal that is not in a chunk yet, in the order in which it came."""
-    rows = connection.execute(
-        "SELECT at_us, set_id, body FROM cycle WHERE id > ? ORDER BY id", (_covered(connection, places),)
-    ).fetchall()
-    kept = [(at_us, places[set_id], body) for at_us, set_id, body in rows if set_id in places]
-    times_us: Whole = np.asarray([row[0] for row in kept], dtype=np.int64)
-    values = b"".join(body[4 * place : 4 * place + 4] for _, place, body in kept)
-    return times_us, np.frombuffer(values, dtype="<f4").astype(np.float64)
+    covered = _covered(connection, places)
+    found: list[tuple[int, int, bytes]] = []
+    for set_id, place in places.items():
+        found += connection.execute(
+            "SELECT id, at_us, SUBSTR(body, ?, 4) FROM cycle WHERE id > ? AND set_id = ? ORDER BY id",
+            (4 * place + 1, covered, set_id),
+        ).fetchall()
+    found.sort()
+    times_us: Whole = np.asarray([at_us for _, at_us, _ in found], dtype=np.int64)
+    values = np.frombuffer(b"".join(value for *_, value in found), dtype="<f4")
+    return times_us, values.astype(np.float64)
 
 
 def _covered(connection: sqlite3.Connection, places: dict[int, int]) -> int:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from math import isnan, nan
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def record(seconds: Iterable[float], directory: Path, signals: int = 3, **more: 
     store = Store(directory, "demo", keeping=more.get("keeping"))
     for second in seconds:
         values = {f"s{place}": float(second) + place for place in range(signals)}
-        store.record(at(second), values | {"rare": nan if second % 7 else float(second)})
+        number = store.record(at(second), values | {"rare": nan if second % 7 else float(second)})
+        if number % 5000 == 0:
+            assert store.flush(60.0)
     assert store.close(60.0)
     assert store.status.history_dropped == 0
 
@@ -71,6 +74,7 @@ def test_each_commit_does_a_small_part_of_the_work(tmp_path: Path) -> None:
     names = tuple(f"s{n}" for n in range(300))
     assert store.close()
     connection = sqlite3.connect(tmp_path / "history.db", isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
     written, most, chunks = Journal(connection), 0, 0
     for second in range(1300):
         connection.execute("BEGIN")
@@ -79,7 +83,7 @@ def test_each_commit_does_a_small_part_of_the_work(tmp_path: Path) -> None:
         now = connection.execute("SELECT COUNT(*) FROM chunk").fetchone()[0]
         most, chunks = max(most, now - chunks), now
     connection.close()
-    assert (chunks, most) == (600, 1)
+    assert (chunks, most) == (400, 1)
 
 
 def test_a_clock_that_jumps_back_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
@@ -99,7 +103,7 @@ def test_a_clock_that_jumps_back_loses_nothing_and_doubles_nothing(tmp_path: Pat
 
 def test_a_restart_amid_the_work_goes_on_with_it(tmp_path: Path) -> None:
     bounds = [0, 605, 700, 1150, 1203, 1204, 1900]
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         record(range(first, last), tmp_path, signals=40)
     with StoreReader(tmp_path) as reader:
         for signal in ("s0", "s39"):
@@ -162,7 +166,7 @@ def test_an_hour_of_a_wrong_clock_costs_little_history(tmp_path: Path) -> None:
 
 
 def test_a_full_file_lets_the_oldest_cycles_go_first_and_never_the_ledger(tmp_path: Path) -> None:
-    keeping = Keeping(size_bytes=1_500_000)
+    keeping = Keeping(size_bytes=4_500_000)
     rng = np.random.default_rng(1)
     store = Store(tmp_path, "demo", keeping=keeping)
     for second in range(0, 200_000, 10):
@@ -191,12 +195,12 @@ def test_free_pages_are_given_back_a_few_at_a_time(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(trim, "FREE_PAGES", 10)
     keeping = Keeping(history=timedelta(hours=1), rollups=timedelta(hours=1))
     record(range(60_000, 90_000, 10), tmp_path, signals=100, keeping=keeping)
-    assert (tmp_path / "history.db").stat().st_size < before_bytes / 2
+    assert (tmp_path / "history.db").stat().st_size < before_bytes * 0.75
 
 
 def test_a_reader_beside_the_writer_never_sees_a_gap(tmp_path: Path) -> None:
     store = Store(tmp_path, "demo")
-    for second in range(0, 9000):
+    for second in range(9000):
         store.record(at(second), {"a_kw": float(second), "b_kw": 1.0})
         if second % 500 == 499:
             with StoreReader(tmp_path) as reader:
