@@ -19,7 +19,8 @@ from configs.tariff_model import (
 from configs.yaml_lines import KeyPath, YamlFile, read_model, read_yaml
 from station.charges import Blocks, CapacityCharge, Contract, DemandCharge, Ratchet, Regime, Regimes, Scope
 from station.periods import EventDays, Season
-from station.tariff import Provenance, Tariff
+from station.provenance import Provenance
+from station.tariff import Tariff
 
 TARIFFS = Path(__file__).with_name("tariffs")
 """Where heliodock keeps the tariffs that a site names by id."""

@@ -17,26 +17,37 @@ from fractions import Fraction
 from station.billed_meter import Meter, year_to
 from station.charges import Scope
 from station.demand_lines import demand_lines
+from station.energy_lines import energy_lines
 from station.invoice_line import Line, Maximum, shown_kw
 from station.meter_record import Window
-from station.money import KWH_WS, cents, decimal, exact
+from station.money import cents, decimal, exact
 from station.regime_lines import regime_lines
 from station.tariff import Month, Tariff, months_before
 
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """The bill of one month in the tariff's currency; ``missing`` are the starts of windows without a mean."""
+    """The bill of one month in the tariff's currency; ``missing`` are the starts of windows without a mean.
+
+    ``energy`` are the lines by period and the export, ``charges`` all others before tax.
+    """
 
     tariff_id: str
     currency: str
     month: Month
-    lines: tuple[Line, ...]
+    energy: tuple[Line, ...]
+    charges: tuple[Line, ...]
+    tax: Line | None
     maxima: tuple[Maximum, ...]
     windows: int
     missing: tuple[datetime, ...]
     estimated_windows: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Return all lines in the order of the bill."""
+        return (*self.energy, *self.charges, *((self.tax,) if self.tax else ()))
 
     @property
     def total(self) -> Decimal:
@@ -48,25 +59,15 @@ def invoice(meter: Meter, month: Month) -> Invoice:
     """Return the bill of a calendar month. By the year or with a ratchet, the record should hold the months before."""
     tariff = meter.tariff
     windows = meter.windows(month)
-    lines = _energy_lines(meter, windows)
-    maxima: list[Maximum] = []
-    for charge in (tariff.demand, *tariff.period_demand):
-        its_lines, its_maximum = demand_lines(meter, charge, month)
-        lines += its_lines
-        maxima.append(its_maximum)
-    lines += _block_lines(meter, month)
-    if tariff.regimes is not None:
-        lines += regime_lines(meter, tariff.regimes, month)
-    lines += _fixed_lines(tariff)
-    if tariff.tax_share:
-        net = sum((line.amount for line in lines), Decimal(0))
-        share = exact(tariff.tax_share)
-        lines.append(Line("tax", decimal(share * 100, 2), "%", cents(share * Fraction(net))))
+    energy = energy_lines(meter, windows)
+    charges, maxima = _charges(meter, month)
     return Invoice(
         tariff.tariff_id,
         tariff.currency,
         month,
-        tuple(lines),
+        tuple(energy),
+        tuple(charges),
+        _tax(tariff, [*energy, *charges]),
         tuple(maxima),
         len(windows),
         tuple(window.starts_at for window in windows if window.mean_w is None),
@@ -75,32 +76,31 @@ def invoice(meter: Meter, month: Month) -> Invoice:
     )
 
 
+def _charges(meter: Meter, month: Month) -> tuple[list[Line], list[Maximum]]:
+    """Return everything but energy and tax."""
+    tariff = meter.tariff
+    lines: list[Line] = []
+    maxima: list[Maximum] = []
+    for charge in (tariff.demand, *tariff.period_demand):
+        its_lines, its_maximum = demand_lines(meter, charge, month)
+        lines += its_lines
+        maxima.append(its_maximum)
+    lines += _block_lines(meter, month)
+    if tariff.regimes is not None:
+        lines += regime_lines(meter, tariff.regimes, month)
+    return lines + _fixed_lines(tariff), maxima
+
+
+def _tax(tariff: Tariff, lines: Sequence[Line]) -> Line | None:
+    if not tariff.tax_share:
+        return None
+    net = sum((line.amount for line in lines), Decimal(0))
+    share = exact(tariff.tax_share)
+    return Line("tax", decimal(share * 100, 2), "%", cents(share * Fraction(net)))
+
+
 def _is_estimated(tariff: Tariff, window: Window) -> bool:
     return tariff.series is not None and tariff.quote(window.starts_at).is_estimated
-
-
-def _energy_lines(meter: Meter, windows: Sequence[Window]) -> list[Line]:
-    """Return a line per period, estimated prices apart, and one for what was exported."""
-    tariff = meter.tariff
-    energy_ws: dict[tuple[str, bool], Fraction] = {}
-    amounts: dict[tuple[str, bool], Fraction] = {}
-    for window in windows:
-        if window.mean_w is None or not window.mean_w:
-            continue
-        if window.mean_w > 0:
-            quote = tariff.quote(window.starts_at)
-            key = f"energy {quote.name or f'at {quote.price_per_kwh:g}'}", quote.is_estimated
-            price = quote.price_per_kwh
-        else:
-            key, price = ("export", False), tariff.export_price_at(window.starts_at)
-        taken_ws = window.mean_w * meter.window_s
-        energy_ws[key] = energy_ws.get(key, Fraction(0)) + taken_ws
-        amounts[key] = amounts.get(key, Fraction(0)) + taken_ws * exact(price) / KWH_WS
-    ordered = sorted(energy_ws, key=lambda key: (key[0] == "export", key))
-    return [
-        Line(key[0], decimal(energy_ws[key] / KWH_WS, 3), "kWh", cents(amounts[key]), key[1])
-        for key in ordered
-    ]
 
 
 def _block_lines(meter: Meter, month: Month) -> list[Line]:

@@ -5,27 +5,19 @@ billing period's highest mean above ``free_kw``. The invoice sees all of it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from station.charges import Blocks, CapacityCharge, DemandCharge, Regimes, Scope
 from station.periods import EventDays, Period, Season, period_at
 from station.price_series import PriceSeries
+from station.provenance import Provenance
 
-__all__ = ["DemandCharge", "Period", "Provenance", "Quote", "Season", "Tariff"]
+__all__ = ["DemandCharge", "Period", "Quote", "Season", "Tariff"]
 
 Month = tuple[int, int]
 """A year and a month of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Of which day the prices are, what is doubtful about them, and whether they are all there."""
-
-    as_of: date | None = None
-    doubts: tuple[str, ...] = ()
-    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +44,7 @@ class Tariff:
     export_price_per_kwh: float
     demand: DemandCharge
     source: str
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
     holidays: frozenset[date] = frozenset()
     events: EventDays | None = None
     series: PriceSeries | None = None
