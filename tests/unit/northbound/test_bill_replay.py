@@ -1,7 +1,7 @@
 """A year of quarter hours goes through the store; each tariff's bill is computed again here, in another way.
 
-Nothing below reads a price or a rule from the engine: numbers, hours, holidays and the changes of the clocks stand in this
-file, money is ``Decimal`` in plain loops, and local time is UTC plus an offset looked up in a table.
+Nothing below reads a price or a rule from the engine: numbers, hours, holidays and the changes of the clocks stand in
+this file, money is ``Decimal`` in plain loops, and local time is UTC plus an offset looked up in a table.
 """
 
 from collections.abc import Callable, Iterator
