@@ -148,7 +148,7 @@ def _ratchet(model: RatchetModel | None) -> Ratchet | None:
 def _contract(model: ContractModel | None) -> Contract | None:
     if model is None:
         return None
-    return Contract(model.contracted_kw, model.excess_from, model.excess_factor)
+    return Contract(model.contracted_kw, model.excess_from_share, model.excess_factor)
 
 
 def _capacity(model: CapacityModel | None) -> CapacityCharge | None:

@@ -25,7 +25,7 @@ class ContractModel(Checked):
     """A contracted demand that is billed in any case, and how more of it counts."""
 
     contracted_kw: float = Field(gt=0)
-    excess_from: float = Field(default=1.0, ge=1)
+    excess_from_share: float = Field(default=1.0, ge=1)
     excess_factor: float = Field(default=1.0, ge=1)
 
 

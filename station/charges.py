@@ -23,18 +23,18 @@ class Ratchet:
 class Contract:
     """A contracted demand: billed whether it is used or not.
 
-    Up to ``excess_from`` times ``contracted_kw`` the contract is billed. Above that the maximum itself is, and the part
+    Up to ``excess_from_share`` times ``contracted_kw`` the contract is billed. Above that the maximum itself is, and the part
     of it beyond the threshold counts ``excess_factor`` times.
     """
 
     contracted_kw: float
-    excess_from: float = 1.0
+    excess_from_share: float = 1.0
     excess_factor: float = 1.0
 
     @property
     def free_kw(self) -> float:
         """Return the maximum up to which nothing more is paid."""
-        return self.contracted_kw * self.excess_from
+        return self.contracted_kw * self.excess_from_share
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def _contracted(charge: DemandCharge, peak_w: Fraction) -> Fraction:
     if contract is None:
         return peak_w
     contracted_w = exact(contract.contracted_kw) * 1000
-    threshold_w = contracted_w * exact(contract.excess_from)
+    threshold_w = contracted_w * exact(contract.excess_from_share)
     if peak_w <= threshold_w:
         return contracted_w
     return threshold_w + (peak_w - threshold_w) * exact(contract.excess_factor)
