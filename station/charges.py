@@ -23,8 +23,8 @@ class Ratchet:
 class Contract:
     """A contracted demand: billed whether it is used or not.
 
-    Up to ``excess_from_share`` times ``contracted_kw`` the contract is billed. Above that the maximum itself is, and the part
-    of it beyond the threshold counts ``excess_factor`` times.
+    Up to ``excess_from_share`` times ``contracted_kw`` the contract is billed. Above that the maximum itself is, and
+    the part of it beyond the threshold counts ``excess_factor`` times.
     """
 
     contracted_kw: float
