@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isfinite
 
-from northbound.journal import SLOT_S
 from northbound.reader import StoreReader
 from station.clock import slot_start
 from station.meter_record import LEAST_MEASURED, MeterRecord
 
 SIGNAL = "grid_kw"
+SLOT_S = 900.0
+"""What ``StoreReader.means`` gives."""
 MINUTE_S = 60.0
 WHOLE = 0.95
 """A step of which so much was measured counts as whole; a cycle may come late."""
