@@ -21,7 +21,7 @@ from station.billed_meter import Meter
 from station.invoice import Invoice, invoice
 from station.tariff import Tariff
 
-pytestmark = pytest.mark.xdist_group("bill-replay")
+pytestmark = [pytest.mark.xdist_group("bill-replay"), pytest.mark.timeout(300)]
 
 FIRST = datetime(2024, 12, 31, tzinfo=UTC)
 QUARTERS = 367 * 96
