@@ -4,7 +4,7 @@ Here, and nowhere further inside, PV is shown positive: its power, its plan, and
 Everything else keeps load convention. NaN means that nobody measured, planned or commanded it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from math import isfinite, nan
 
@@ -16,7 +16,6 @@ from station.limits import Direction
 from station.measurement import BatteryReading, ConnectorReading, Measurement, NoReading, PvReading, Snapshot
 from station.plan import Plan
 from station.request import RequestKind
-from station.tariff import Tariff
 from station.topology import Site
 
 COMMAND_TOLERANCE_KW = 0.1
@@ -97,8 +96,8 @@ def _worth(site: Site, at: datetime, record: Mapping[str, float]) -> dict[str, f
 
     Carbon counts what is imported; it is there only where the site declares an intensity.
     """
-    grid_kw, price = record["grid_kw"], _price_per_kwh(site.tariff, at)
-    export_price = site.tariff.export_price_per_kwh
+    grid_kw = record["grid_kw"]
+    price, export_price = _known(site.tariff.price_per_kwh, at), _known(site.tariff.export_price_at, at)
     worth = {
         "price_per_kwh": price,
         "export_price_per_kwh": export_price,
@@ -111,9 +110,10 @@ def _worth(site: Site, at: datetime, record: Mapping[str, float]) -> dict[str, f
     return worth
 
 
-def _price_per_kwh(tariff: Tariff, at: datetime) -> float:
+def _known(price_at: Callable[[datetime], float], at: datetime) -> float:
+    """Return a price, NaN where the tariff has none: a price that is missing is not zero."""
     try:
-        return tariff.price_per_kwh(at)
+        return price_at(at)
     except LookupError:
         return nan
 

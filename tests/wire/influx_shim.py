@@ -6,6 +6,7 @@ it, the shim keeps points by itself. It can be told to answer anything, to hold 
 
 import http.client
 import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -46,7 +47,7 @@ class Request:
 class Shim:
     """The server. ``replies`` are given one by one before it does its work; ``judge`` may answer any request."""
 
-    def __init__(self, upstream_port: int | None = None) -> None:
+    def __init__(self, upstream_port: int | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.upstream_port = upstream_port
         self.requests: list[Request] = []
         self.asked = threading.Event()
@@ -54,6 +55,7 @@ class Shim:
         self.judge: Callable[[Request], Reply | None] = lambda _: None
         self.points: dict[tuple[object, ...], Point] = {}
         self._server: ThreadingHTTPServer | None = None
+        self._tls = tls
         self.up()
         self.port = self._address()
 
@@ -64,12 +66,14 @@ class Shim:
     @property
     def url(self) -> str:
         """Return where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def up(self) -> None:
         """Listen, on the same port as before."""
         handler = type("Handler", (_Handler,), {"shim": self})
         self._server = _Server(("127.0.0.1", getattr(self, "port", 0)), handler)
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}).start()
 
     def down(self) -> None:

@@ -3,11 +3,20 @@
 import asyncio
 import re
 import sqlite3
+import ssl
 import threading
+import zlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from northbound.influx import AWAY_MOST_S, WRONG_S, InfluxSink
 from northbound.lines import SINK, influx_feed
@@ -39,8 +48,6 @@ def settings(shim: Shim, **changes: object) -> InfluxSettings:
 
 
 def dead_letters(store: Store) -> list[tuple[str, bytes]]:
-    import zlib
-
     assert store.flush()
     with sqlite3.connect(store.directory / "history.db") as file:
         rows = file.execute("SELECT cause, body FROM dead_letter ORDER BY id").fetchall()
@@ -147,6 +154,46 @@ async def test_a_changed_token_is_taken_up_and_never_shown(shim: Shim, store: St
     token.unlink()
     await run_until(other, clock, lambda: "No such file" in other.status.cause)
     assert other.status.is_wrong
+
+
+async def test_a_certificate_is_believed_by_the_ca_file_and_never_without(
+    store: Store, tmp_path: Path
+) -> None:
+    cert, key = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    fill(store, 60)
+    with Shim(tls=context) as shim:
+        clock = QuickClock()
+        sink = InfluxSink(settings(shim), store.outbox(SINK), clock)
+        await run_until(sink, clock, lambda: bool(sink.status.cause))
+        assert sink.status.is_wrong
+        assert "certificate verify failed" in sink.status.cause
+        assert not shim.requests
+        absent = InfluxSink(settings(shim, ca_file=tmp_path / "absent.pem"), store.outbox(SINK), clock)
+        await run_until(absent, clock, lambda: bool(absent.status.cause))
+        assert absent.status.is_wrong
+        sink, _ = await drain(shim, store, ca_file=cert)
+        assert sink.status.cause == ""
+        assert power_points(shim) == 180
+
+
+def self_signed(directory: Path) -> tuple[Path, Path]:
+    """Return a certificate for 127.0.0.1 that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "influxdb of a test")])
+    now_at = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now_at - timedelta(days=1))
+        .not_valid_after(now_at + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = directory / "cert.pem", directory / "key.pem"
+    cert_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return cert_file, key_file
 
 
 def refuses(*parts: bytes, words: str = "partial write: unable to parse: dropped=0") -> Callable[..., object]:

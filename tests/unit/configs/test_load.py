@@ -53,6 +53,14 @@ def test_the_demo_station_has_twelve_devices_that_serve_all_assets_once(demo: Lo
     }
 
 
+def test_the_carbon_of_the_grid_is_known_only_where_the_site_says_it(
+    tmp_path: Path, demo: LoadedSite
+) -> None:
+    assert demo.site.grid_kg_co2_per_kwh is None
+    said = changed(tmp_path, ("  # grid_kg_co2_per_kwh: 0.2 ", "  grid_kg_co2_per_kwh: 0.2 "))
+    assert load_site(said).site.grid_kg_co2_per_kwh == 0.2
+
+
 def test_amperes_become_kilowatts_by_phases_and_voltage(demo: LoadedSite) -> None:
     factors = {key: value for device in demo.devices for key, value in device.kw_per_a.items()}
     assert factors["ac1"] == pytest.approx(0.23)

@@ -34,6 +34,16 @@ def test_a_failure_leaves_the_last_reading_with_its_age() -> None:
     assert board.causes == {}
 
 
+def test_failed_reads_are_counted_per_asset_since_the_start() -> None:
+    board = Board(["meter", "pv"])
+    board.fail("meter", "gone")
+    board.fail("meter", "gone")
+    board.put("meter", MeterReading(1.0, 5.0))
+    before = board.snapshot(NOW)
+    board.fail("meter", "gone")
+    assert before.errors == {"meter": 2, "pv": 0}
+
+
 def test_a_snapshot_does_not_move_and_an_older_write_does_not_come_back() -> None:
     board = Board(["meter"])
     before = board.snapshot(NOW)
