@@ -55,7 +55,7 @@ class InfluxSink:
         self._status = SinkStatus()
         self._most_bytes = BYTES_MOST
         self._failures = 0
-        self._refusal = ""
+        self._is_refusing = False
 
     @property
     def status(self) -> SinkStatus:
@@ -101,14 +101,9 @@ class InfluxSink:
         lines = sum(entry.body.count(b"\n") + 1 for entry in refused)
         before = self._status
         self._status = SinkStatus(sent=before.sent + len(parcels), refused=before.refused + lines)
-        self._note_refusal(refused, lines)
-
-    def _note_refusal(self, refused: list[Refused], lines: int) -> None:
-        """Log what is refused when it begins and when it ends, not each time."""
-        words = refused[-1].answer.words.split(":")[0] if refused else ""
-        if words and not self._refusal:
+        if refused and not self._is_refusing:  # a change, and not each batch
             log.warning("influxdb refuses lines", lines=lines, cause=refused[-1].answer.words)
-        self._refusal = words
+        self._is_refusing = bool(refused)
 
     def _failed(self, answer: Answer) -> float:
         """Note that the batch must be sent again and return the pause in s before that."""

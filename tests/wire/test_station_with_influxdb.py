@@ -15,6 +15,8 @@ from hil.clocks import ScaledClock
 from hil.serve import Rig
 from northbound.lines import EPOCH, MILLISECOND
 from northbound.reader import StoreReader
+from northbound.rows import AlarmRaised
+from northbound.store import Store
 from tests.wire.influx_shim import Reply, Shim, refusal
 from tests.wire.station import world_for, write_site
 
@@ -70,6 +72,9 @@ async def test_control_goes_on_while_influxdb_forbids_and_hangs_and_nothing_is_m
     clock = ScaledClock(world.now.at, SPEED)
     clock.hold_until(0.0)
     shim.judge = lambda _: refusal(401, "unauthorized access")
+    former = Store(tmp_path / "store", "small")
+    former.enter(AlarmRaised(world.now.at, "mqtt: left standing by a process that was killed"))
+    assert former.close()
     story = Story(shim, threading.Event(), asyncio.Event())
     async with Rig(loaded, clock, world).started():
         app = App(AppSettings(loaded, store_dir=tmp_path / "store", observers=(story,)), clock)
@@ -77,8 +82,9 @@ async def test_control_goes_on_while_influxdb_forbids_and_hangs_and_nothing_is_m
     assert len(story.marks) == 3  # control went on through each of them
     with StoreReader(tmp_path / "store") as reader:
         alarms = [alarm for alarm in reader.alarms() if alarm.alarm.startswith("influxdb")]
+        left = [alarm for alarm in reader.alarms() if alarm.alarm.startswith("mqtt")]
     assert [alarm.alarm for alarm in alarms] == ["influxdb: 401 unauthorized: unauthorized access"]
-    assert alarms[0].cleared_at is not None
+    assert [alarm.cleared_at is not None for alarm in (*alarms, *left)] == [True, True]
     points = sorted(shim.points.values(), key=lambda point: point.at_ms)
     sites = [point.at_ms for point in points if point.measurement == "site"]
     assert len(sites) > story.marks[1]
