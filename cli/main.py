@@ -26,6 +26,7 @@ VERBS = (
     "cli.run",
     "cli.serve",
     "cli.hil",
+    "cli.store",
 )
 """Each module has ``register(app)``. A new verb is one more line."""
 
