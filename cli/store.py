@@ -69,7 +69,7 @@ def verify(store: Where, *, json: Json = None) -> None:
         fail(verdict.fault)
         raise typer.Exit(1)
     if json != STDOUT:
-        say(f"whole: {verdict.entries} audit entries, the last one's hash is {verdict.head}", "green")
+        say(f"whole: audit entries {verdict.entries}, hash of the last {verdict.head}", "green")
 
 
 def backup(store: Where, target: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)]) -> None:
@@ -94,7 +94,7 @@ def restore(
     if verdict.fault:
         fail(verdict.fault)
         raise typer.Exit(1)
-    say(f"{target}: {verdict.entries} audit entries")
+    say(f"{target}: whole, audit entries {verdict.entries}")
 
 
 def directory_of(store: Path) -> Path:
@@ -132,7 +132,7 @@ def _show(found: "Survey") -> None:
     rows = [
         ("history.db", "", _size(found.history_bytes), "", ""),
         ("  cycles", str(found.cycles), "", *_ends(found.cycle_span)),
-        ("  hours by minutes", "", "", *_ends(found.rollup_span)),
+        ("  minutes", "", "", *_ends(found.rollup_span)),
         ("  signals", str(found.signals), "", "", ""),
         ("ledger.db", "", _size(found.ledger_bytes), "", ""),
         *((f"  {name}", str(count), "", *_ends(span)) for name, (count, span) in found.rows.items()),
@@ -194,7 +194,7 @@ def _ends(span: "Span | None") -> tuple[str, str]:
 
 
 def _time(at: "datetime") -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"
+    return f"{at:%Y-%m-%d %H:%M}Z"
 
 
 def _size(size_bytes: int) -> str:
