@@ -27,6 +27,7 @@ VERBS = (
     "cli.serve",
     "cli.hil",
     "cli.report",
+    "cli.store",
 )
 """Each module has ``register(app)``. A new verb is one more line."""
 

@@ -80,6 +80,8 @@ class App:
         )
         if self.store is not None:
             store = self.store
+            for notice in store.notices:
+                log.warning("store", notice=notice)
             self.loop.requests = lambda: store.requests
             watch = SinkWatch(self.sinks)
             self.loop.observers.append(StoreKeeper(self.site, store, self.loop.lateness, standing, watch))

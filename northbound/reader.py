@@ -93,6 +93,16 @@ class StoreReader:
             found = series.span_us(self._history)
         return None if found is None else (from_micros(found[0]), from_micros(found[1]))
 
+    def reach(self) -> tuple[datetime, datetime] | None:
+        """Return from when to when there are cycles or minutes: minutes are kept for longer."""
+        spans = [self.span()]
+        with series.reading(self._history):
+            hours_us = series.rollup_span_us(self._history)
+        if hours_us is not None:
+            spans.append((from_micros(hours_us[0]), from_micros(hours_us[0])))
+        found = [at for span in spans if span is not None for at in span]
+        return (min(found), max(found)) if found else None
+
     def last_cycle_at(self) -> datetime | None:
         """Return the time of the latest cycle in the history."""
         span = self.span()

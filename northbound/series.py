@@ -89,6 +89,13 @@ def span_us(connection: sqlite3.Connection) -> tuple[int, int] | None:
     return (min(found), max(found)) if found else None
 
 
+def rollup_span_us(connection: sqlite3.Connection) -> tuple[int, int] | None:
+    """Return the beginning of the first hour and the end of the last one of which there are minutes, or None."""
+    ends = "SELECT (SELECT MIN(id) FROM rollup), (SELECT MAX(id) FROM rollup)"
+    first, last = connection.execute(ends).fetchone()
+    return None if first is None else (first // KEY * HOUR_US, (last // KEY + 1) * HOUR_US)
+
+
 def cycle_count(connection: sqlite3.Connection) -> int:
     """Return how many cycles the history holds at full resolution."""
     row = connection.execute("SELECT last_id FROM block ORDER BY block_id DESC LIMIT 1").fetchone()
@@ -152,11 +159,10 @@ def _hours(
     connection: sqlite3.Connection, signal: int, from_us: int, until_us: int
 ) -> list[tuple[int, bytes]]:
     """Return the rows of one signal's rollup that reach into a span: (hour, body)."""
-    ends = "SELECT (SELECT MIN(id) FROM rollup), (SELECT MAX(id) FROM rollup)"
-    least, most = connection.execute(ends).fetchone()
-    if least is None:
+    held = rollup_span_us(connection)
+    if held is None:
         return []
-    first, last = max(from_us // HOUR_US, least // KEY), min(until_us // HOUR_US, most // KEY)
+    first, last = max(from_us, held[0]) // HOUR_US, min(until_us, held[1] - 1) // HOUR_US
     return connection.execute(
         "WITH RECURSIVE hour(n) AS (SELECT ?1 WHERE ?1 <= ?2 UNION ALL SELECT n + 1 FROM hour WHERE n < ?2)"
         f" SELECT n, body FROM hour JOIN rollup ON rollup.id = n * {KEY} + ?3 ORDER BY n",
