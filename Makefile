@@ -55,6 +55,8 @@ format: setup
 
 test: check
 	@bash tests/system_packages.sh
+	@echo "the safety gate, every branch:"
+	$(BIN)/pytest -q tests/unit/controller/test_safety.py --cov=controller.safety --cov-branch --cov-report= --cov-fail-under=100
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore=tests/architecture $(TEST_ARGS)
 
 demo: setup

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.terminal import Column, Table, busy, fail, say, show
+from cli.terminal import Column, Table, busy, fail, note, say, show
 from cli.twin_input import TwinWords, twin_run
 from station.assets import Asset, BaseLoad, Battery, Connector, GridMeter, PvPlant
 from station.errors import DriverError
@@ -25,14 +25,23 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    site: Annotated[Path, typer.Argument(metavar="SITE.yaml", show_default=False)],
+    site: Annotated[Path, typer.Argument(metavar="SITE.yaml|TARIFF.yaml", show_default=False)],
     connect: Annotated[
         bool, typer.Option("--connect", help="Read every point of every device once; nothing is written.")
     ] = False,
 ) -> None:
-    """Validate a site with its tariff, profiles and the twin's data; 2 where it can't run, 1 where a device fails."""
-    from configs.load import load_site
+    """Validate a site with its tariff, profiles and the twin's data; 2 where it can't run, 1 where a device fails.
 
+    A tariff file is told by its `seasons` and checked by itself.
+    """
+    from configs.load import load_site
+    from configs.tariff_file import is_tariff_file
+
+    if is_tariff_file(site):
+        from cli.check_tariff import check_tariff
+
+        check_tariff(site)
+        return
     loaded = load_site(site)
     if loaded.twin.series is not None and loaded.twin.first_day is not None:
         twin_run(loaded, TwinWords())
@@ -51,6 +60,9 @@ def _show_site(loaded: "LoadedSite") -> None:
     site = loaded.site
     say(f"site {site.site_id} · {site.timezone} · tariff {site.tariff.tariff_id} ({site.tariff.currency})")
     show(Table((Column("asset"), Column("kind"), Column("what")), list(_asset_rows(site)), "Assets"))
+    unfinished = site.tariff.provenance.warning(site.tariff.tariff_id)
+    if unfinished:
+        note(unfinished)
     limits = [row for node in site.nodes for row in _limit_rows(node, len(site.members_below(node.node_id)))]
     names = (Column("node"), Column("parent"), Column("limit"), Column("bound"), Column("assets", True, 2))
     show(Table((*names, Column("source", rank=1)), limits, "Limits"))

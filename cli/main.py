@@ -27,6 +27,7 @@ VERBS = (
     "cli.serve",
     "cli.hil",
     "cli.store",
+    "cli.report",
 )
 """Each module has ``register(app)``. A new verb is one more line."""
 

@@ -15,6 +15,10 @@ UNITS = {
     "_price_per_kw": "currency per kW",
     "price_per_kwh": "currency per kWh",
     "price_per_kw": "currency per kW",
+    "price_per_kw_year": "currency per kW and year",
+    "price_per_kva_month": "currency per kVA and month",
+    "_per_month": "currency per month",
+    "_kva": "kVA",
     "_kw_per_s": "kW per second",
     "_kw": "kW",
     "_kwh": "kWh",
@@ -90,8 +94,9 @@ def known_keys(annotation: Any, path: KeyPath) -> Iterator[str]:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """Return a hint for a word that isn't known: the nearest one, or all of them."""
-    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    """Return a hint for a word that isn't known: one that begins with it, the nearest one, or all of them."""
+    longer = [name for name in known if len(word) > 2 and name.startswith(word)]
+    close = longer[:1] or get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(known)}" if known else "nothing is known here"

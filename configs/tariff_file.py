@@ -1,73 +1,71 @@
 """Reads a tariff file and makes sure that every minute of every day has exactly one price."""
 
-import re
-from collections.abc import Iterator, Mapping
-from datetime import date, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field
-
 from configs.problems import nearest
-from configs.yaml_lines import Checked, KeyPath, YamlFile, read_model
-from station.tariff import DemandCharge, Period, Season, Tariff
+from configs.tariff_clock import PriceList, check_days, season_of
+from configs.tariff_days import events_of, holidays_of, series_of
+from configs.tariff_model import (
+    BlocksModel,
+    CapacityModel,
+    ContractModel,
+    DemandModel,
+    PeriodDemandModel,
+    RatchetModel,
+    RegimesModel,
+    TariffModel,
+)
+from configs.yaml_lines import KeyPath, YamlFile, read_model, read_yaml
+from station.charges import Blocks, CapacityCharge, Contract, DemandCharge, Ratchet, Regime, Regimes, Scope
+from station.periods import EventDays, Season
+from station.provenance import Provenance
+from station.tariff import Tariff
 
 TARIFFS = Path(__file__).with_name("tariffs")
 """Where heliodock keeps the tariffs that a site names by id."""
 
-DAY_MINUTES = 24 * 60
-LEAP_YEAR = 2000
-
-_PERIOD = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
-_DAY = re.compile(r"(\d\d)-(\d\d)")
-
-
-class DemandModel(Checked):
-    """The demand charge: a price per kW and month on the highest mean over ``window_s``."""
-
-    price_per_kw: float = Field(ge=0)
-    window_s: int = Field(ge=60, le=3600)
-
-
-class SeasonModel(Checked):
-    """Days of the year (``MM-DD``) and their prices by the clock."""
-
-    name: str = Field(min_length=1)
-    first: str
-    last: str
-    weekday: dict[str, float]
-    weekend: dict[str, float]
-
-
-class TariffModel(Checked):
-    """A tariff file."""
-
-    id: str = Field(min_length=1)
-    currency: str = Field(pattern="^[A-Z]{3}$")
-    timezone: str
-    source: str = Field(min_length=1)
-    export_price_per_kwh: float
-    demand: DemandModel
-    seasons: tuple[SeasonModel, ...] = Field(min_length=1)
+SLIDING_STEP_S = 60
+"""A sliding window may begin at any minute."""
 
 
 def load_tariff(file: Path) -> Tariff:
     """Return the tariff in ``file``; raise ``ConfigError`` where an hour has no price or two."""
     model, source = read_model(file, TariffModel)
     check_timezone(source, ("timezone",), model.timezone)
-    if 3600 % model.demand.window_s:
-        raise source.error(("demand", "window_s"), "must divide an hour (900 is 15 minutes)")
-    seasons = tuple(_season(source, index, season) for index, season in enumerate(model.seasons))
-    _check_days(source, seasons)
+    _check_demand(source, model)
+    prices = PriceList(source, model.prices, model.base_price_per_kwh)
+    seasons = tuple(season_of(prices, index, season) for index, season in enumerate(model.seasons))
+    check_days(source, seasons)
+    events = events_of(prices, model.events)
+    _check_period_names(source, model, seasons, events)
+    series, export_series = series_of(source, model.series)
     return Tariff(
         tariff_id=model.id,
         currency=model.currency,
         timezone=model.timezone,
         seasons=seasons,
         export_price_per_kwh=model.export_price_per_kwh,
-        demand=DemandCharge(model.demand.price_per_kw, float(model.demand.window_s)),
+        demand=_demand(model.demand),
         source=model.source,
+        provenance=Provenance(model.as_of, model.doubts, model.complete),
+        holidays=holidays_of(source, model.holidays),
+        events=events,
+        series=series,
+        export_series=export_series,
+        period_demand=tuple(_period_demand(model.demand, charge) for charge in model.period_demand),
+        capacity=_capacity(model.capacity),
+        blocks=_blocks(model.blocks),
+        regimes=_regimes(model.regimes),
+        fee_per_month=model.fee_per_month,
+        tax_share=model.tax_share,
     )
+
+
+def is_tariff_file(file: Path) -> bool:
+    """Return whether a YAML file looks like a tariff: it has ``seasons`` and no ``site``."""
+    data = read_yaml(file).data
+    return "seasons" in data and "site" not in data
 
 
 def check_timezone(source: YamlFile, path: KeyPath, name: str) -> None:
@@ -80,72 +78,93 @@ def check_timezone(source: YamlFile, path: KeyPath, name: str) -> None:
         raise source.error(path, f"unknown timezone '{name}'; {hint}") from None
 
 
-def _season(source: YamlFile, index: int, model: SeasonModel) -> Season:
-    path: KeyPath = ("seasons", index)
-    return Season(
+def _check_demand(source: YamlFile, model: TariffModel) -> None:
+    """Raise ``ConfigError`` where charges do not go together."""
+    demand = model.demand
+    if 3600 % demand.window_s:
+        raise source.error(("demand", "window_s"), "must divide an hour (900 is 15 minutes)")
+    if demand.window == "sliding" and demand.window_s % SLIDING_STEP_S:
+        raise source.error(("demand", "window_s"), "a sliding window must be whole minutes")
+    if model.series is not None and model.series.step_s % demand.window_s:
+        raise source.error(
+            ("demand", "window_s"), f"must divide the series' step of {model.series.step_s} s: one price each"
+        )
+    if model.regimes is not None and (demand.scope != "year" or demand.price_per_kw):
+        raise source.error(("regimes",), "need demand of scope year and price_per_kw 0: they bring the price")
+    if model.blocks is not None and demand.scope != "month":
+        raise source.error(("blocks",), "need demand of scope month")
+    charges: list[tuple[KeyPath, DemandModel | PeriodDemandModel]] = [(("demand",), demand)]
+    charges += [(("period_demand", index), charge) for index, charge in enumerate(model.period_demand)]
+    for path, charge in charges:
+        if charge.ratchet is not None and charge.scope == "year":
+            raise source.error((*path, "ratchet"), "needs scope month: a year's maximum has no ratchet")
+
+
+def _check_period_names(
+    source: YamlFile, model: TariffModel, seasons: tuple[Season, ...], events: EventDays | None
+) -> None:
+    """Raise ``ConfigError`` where a maximum is sought in a period that no hour has."""
+    periods = [period for season in seasons for period in (*season.weekday, *season.weekend)]
+    names = {period.name for period in (*periods, *(events.periods if events else ()))} - {""}
+    for index, charge in enumerate(model.period_demand):
+        for name in charge.periods:
+            if name not in names:
+                path = ("period_demand", index, "periods")
+                raise source.error(path, f"no hour has the price '{name}'; {nearest(name, sorted(names))}")
+
+
+def _demand(model: DemandModel) -> DemandCharge:
+    return DemandCharge(
+        model.price_per_kw,
+        float(model.window_s),
         name=model.name,
-        first=_day(source, (*path, "first"), model.first),
-        last=_day(source, (*path, "last"), model.last),
-        weekday=_periods(source, (*path, "weekday"), model.name, model.weekday),
-        weekend=_periods(source, (*path, "weekend"), model.name, model.weekend),
+        is_sliding=model.window == "sliding",
+        scope=Scope(model.scope),
+        ratchet=_ratchet(model.ratchet),
+        contract=_contract(model.contract),
+        is_exempt=model.exempt,
     )
 
 
-def _day(source: YamlFile, path: KeyPath, text: str) -> tuple[int, int]:
-    """Return (month, day) of a day that some year has."""
-    match = _DAY.fullmatch(text)
-    try:
-        month, day = (int(part) for part in match.groups()) if match else (0, 0)
-        date(LEAP_YEAR, month, day)
-    except ValueError:
-        raise source.error(path, f"a day is expected as MM-DD, not '{text}'") from None
-    return month, day
+def _period_demand(demand: DemandModel, model: PeriodDemandModel) -> DemandCharge:
+    """Return a maximum of some periods; its windows are those of the first demand charge."""
+    return DemandCharge(
+        model.price_per_kw,
+        float(demand.window_s),
+        name=model.name,
+        is_sliding=demand.window == "sliding",
+        scope=Scope(model.scope),
+        periods=frozenset(model.periods),
+        ratchet=_ratchet(model.ratchet),
+        contract=_contract(model.contract),
+        is_exempt=model.exempt,
+    )
 
 
-def _periods(source: YamlFile, path: KeyPath, season: str, prices: Mapping[str, float]) -> tuple[Period, ...]:
-    """Return a day's periods in the order of the clock."""
-    spans = sorted((*_span(source, (*path, text), text), text) for text in prices)
-    reached = 0
-    for start, end, text in spans:
-        if start != reached:
-            at = _clock(min(start, reached))
-            fault = "no price" if start > reached else "two prices"
-            raise source.error((*path, text), f"season {season}, {path[-1]}: {at} has {fault}")
-        reached = end
-    if reached != DAY_MINUTES:
-        raise source.error(path, f"season {season}, {path[-1]}: {_clock(reached)} has no price")
-    return tuple(Period(_time(start), _time(end), prices[text]) for start, end, text in spans)
+def _ratchet(model: RatchetModel | None) -> Ratchet | None:
+    return None if model is None else Ratchet(model.share, model.months)
 
 
-def _span(source: YamlFile, path: KeyPath, text: str) -> tuple[int, int]:
-    """Return the first minute of a period and the first after it."""
-    match = _PERIOD.fullmatch(text)
-    hours = [int(part) for part in match.groups()] if match else [0, 0, 0, 0]
-    start, end = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
-    if hours[1] > 59 or hours[3] > 59 or not 0 <= start < end <= DAY_MINUTES:
-        raise source.error(
-            path, f"a period is expected as HH:MM-HH:MM within one day (the end may be 24:00), not '{text}'"
-        )
-    return start, end
+def _contract(model: ContractModel | None) -> Contract | None:
+    if model is None:
+        return None
+    return Contract(model.contracted_kw, model.excess_from_share, model.excess_factor)
 
 
-def _check_days(source: YamlFile, seasons: tuple[Season, ...]) -> None:
-    """Raise ``ConfigError`` where one of the 366 days belongs to no season, or to two."""
-    for day in _days():
-        names = [season.name for season in seasons if season.covers(day)]
-        if len(names) != 1:
-            fault = f"seasons {' and '.join(names)} both hold" if names else "no season holds"
-            raise source.error(("seasons",), f"{fault} {day:%m-%d} (from its hour 00:00 on)")
+def _capacity(model: CapacityModel | None) -> CapacityCharge | None:
+    if model is None:
+        return None
+    return CapacityCharge(model.price_per_kva_month, model.connected_kva, model.exempt)
 
 
-def _days() -> Iterator[date]:
-    first = date(LEAP_YEAR, 1, 1)
-    return (first + timedelta(days=offset) for offset in range(366))
+def _blocks(model: BlocksModel | None) -> Blocks | None:
+    if model is None:
+        return None
+    return Blocks(model.size_kw, model.price_per_month, model.count, model.overage_price_per_kw)
 
 
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
-def _time(minutes: int) -> time:
-    return time(minutes // 60 % 24, minutes % 60)
+def _regimes(model: RegimesModel | None) -> Regimes | None:
+    if model is None:
+        return None
+    below, above = (Regime(its.price_per_kw_year, its.price_per_kwh) for its in (model.below, model.above))
+    return Regimes(model.hours_per_year, below, above, model.expects == "above")

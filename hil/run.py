@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from hil.past import past_session
 from hil.world import Surroundings, World
-from station.bill import month_share
 from station.forecast import History
 from station.inputs import Series, SessionRow
 from station.topology import Site
@@ -53,7 +52,8 @@ class TwinRun:
 
     def demand_share(self) -> float:
         """Return the share of the first month's demand charge that this run bears."""
-        return month_share(self.site.tariff.billing_month(self.start_at), self.days)
+        tariff = self.site.tariff
+        return tariff.billed_share(tariff.billing_month(self.start_at), self.days)
 
     def past(self) -> History:
         """Return what was known before the run began."""

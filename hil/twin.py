@@ -23,8 +23,12 @@ from station.decision import ControlState, Decision, Setpoint
 from station.measurement import BatteryReading, Snapshot, WriteResult
 from station.plan import Plan
 
-REACTION_S = 1.0
-"""With coarse steps the controller acts so long after the surroundings have changed, as it would in life."""
+REACTION_S = 3.0
+"""With coarse steps the controller acts so long after the surroundings have changed: by then all meters show it.
+
+Sooner, the grid meter (lag 1 s) would still show what was before while the inverter shows what is, and the mistake that
+a live controller mends a second later would last for the whole step.
+"""
 
 COARSE_S = 5.0
 

@@ -25,8 +25,8 @@ def problem_of(request: PlanningInput) -> Problem:
         grid.mean_per_step(series.pv_kw),
         arrival_groups(site, arrivals, grid),
     )
-    paid = np.zeros(len(months))
-    paid[0] = max(0.0, _finite_or(request.month_peak_kw, 0.0))
+    paid = np.full(len(months), site.tariff.free_kw)
+    paid[0] = max(paid[0], _finite_or(request.month_peak_kw, 0.0))
     return Problem(
         site,
         grid,
@@ -35,7 +35,7 @@ def problem_of(request: PlanningInput) -> Problem:
         month_of_step,
         paid,
         max(0.0, _finite_or(request.expected_peak_kw, 0.0)),
-        site.tariff.demand.price_per_kw * max(0.0, request.demand_share),
+        site.tariff.peak_price_per_kw * max(0.0, request.demand_share),
         _window_energy_kwh(request, grid),
         (scenario,),
         cars(site, request.sessions, past, grid),

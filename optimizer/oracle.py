@@ -13,7 +13,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from optimizer.bounds import SUN, Known, Part, add_limits
 from optimizer.matrix import Builder, Floats, Ints, Matrix
-from station.bill import bill, month_share
+from station.bill import bill
 from station.session import PastSession
 from station.topology import Site
 
@@ -152,7 +152,7 @@ def _flows(builder: Builder, site: Site, stretch: Stretch, prices: Floats) -> _C
     sun = np.maximum(0.0, -stretch.pv_kw)
     balance = builder.rows(_names("balance", slots), lower=stretch.load_kw - sun, upper=stretch.load_kw - sun)
     imported = builder.columns(_names("import", slots), cost=prices * hours)
-    income = np.minimum(site.tariff.export_price_per_kwh, prices)
+    income = np.minimum([site.tariff.export_price_at(start) for start in stretch.starts], prices)
     exported = builder.columns(_names("export", slots), cost=-income * hours)
     curtailed = builder.columns(_names("curtail", slots), upper=sun)
     for part, sign in ((imported, 1.0), (exported, -1.0), (curtailed, -1.0)):
@@ -241,21 +241,23 @@ def _car(
 
 def _months(site: Site, stretch: Stretch) -> tuple[Ints, list[float]]:
     """Return the billing month of each slot, counted from 0, and each month's price per kW."""
-    price = site.tariff.demand.price_per_kw
+    price = site.tariff.peak_price_per_kw
     if stretch.one_month:
         return np.zeros(len(stretch.load_kw), dtype=np.int64), [price]
     keys = [site.tariff.billing_month(start) for start in stretch.starts]
     months = list(dict.fromkeys(keys))
     number = np.array([months.index(key) for key in keys])
     days = np.bincount(number) * stretch.hours / 24.0
-    return number, [price * month_share(month, day) for month, day in zip(months, days, strict=True)]
+    return number, [
+        price * site.tariff.billed_share(month, day) for month, day in zip(months, days, strict=True)
+    ]
 
 
 def _demand(builder: Builder, site: Site, stretch: Stretch, imported: Ints) -> None:
     """Add each month's highest mean and its price."""
     number, prices = _months(site, stretch)
     peaks = builder.columns([f"peak_{month}" for month in range(len(prices))], cost=prices)
-    rows = builder.rows(_names("below_peak", len(imported)), upper=0.0)
+    rows = builder.rows(_names("below_peak", len(imported)), upper=site.tariff.free_kw)
     builder.put(rows, imported, 1.0)
     builder.put(rows, peaks[number], -1.0)
 

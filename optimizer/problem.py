@@ -190,8 +190,15 @@ def prices(site: Site, grid: Grid) -> tuple[Floats, Floats, Ints, tuple[tuple[in
     first_slot = np.searchsorted(grid.step_of_slot, np.arange(grid.steps))
     month_keys = [site.tariff.billing_month(starts[slot]) for slot in first_slot]
     months = tuple(dict.fromkeys(month_keys))
-    income = np.minimum(site.tariff.export_price_per_kwh, cost)
+    income = np.minimum(_export_price(site, grid), cost)
     return cost, income, np.array([months.index(key) for key in month_keys]), months
+
+
+def _export_price(site: Site, grid: Grid) -> Floats | float:
+    """Return the export price per step; one number where it is flat."""
+    if site.tariff.export_series is None:
+        return site.tariff.export_price_per_kwh
+    return grid.mean_per_step(np.array([site.tariff.export_price_at(start) for start in grid.slot_starts]))
 
 
 def last_powers(plan: Plan | None, grid: Grid, steps: int) -> dict[str, tuple[float, ...]]:

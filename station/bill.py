@@ -1,10 +1,11 @@
 """What a run cost, from billed means alone, so that anybody can recompute it.
 
-Rules (the design's section 9): demand is billed once per calendar month on the highest mean, times days run / days of
-the month; a full month counts whole.
+Rules (the design's section 9): demand is billed once per billing period (calendar month, or year) on the highest mean,
+times days run / days of the period; a full one counts whole. Strategies are compared by what the planner can steer: the
+tariff's linear part. What is due whatever a strategy does (fees, capacity, subscribed blocks) is left out; the whole
+invoice is ``station.invoice``.
 """
 
-from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,21 +37,18 @@ def bill(tariff: Tariff, starts: Sequence[datetime], grid_kw: Sequence[float]) -
     peaks_kw: dict[tuple[int, int], float] = {}
     windows: dict[tuple[int, int], int] = {}
     for start_at, mean_kw in zip(starts, grid_kw, strict=True):
-        price = tariff.price_per_kwh(start_at) if mean_kw > 0 else tariff.export_price_per_kwh
+        price = tariff.price_per_kwh(start_at) if mean_kw > 0 else tariff.export_price_at(start_at)
         energy_cost += price * mean_kw * hours
         month = tariff.billing_month(start_at)
         peaks_kw[month] = max(peaks_kw.get(month, 0.0), mean_kw)
         windows[month] = windows.get(month, 0) + 1
     demand_cost = sum(
-        peak_kw * tariff.demand.price_per_kw * month_share(month, windows[month] * hours / 24.0)
+        max(peak_kw - tariff.free_kw, 0.0)
+        * tariff.peak_price_per_kw
+        * tariff.billed_share(month, windows[month] * hours / 24.0)
         for month, peak_kw in peaks_kw.items()
     )
     return Bill(energy_cost, demand_cost, max(peaks_kw.values(), default=0.0))
-
-
-def month_share(month: tuple[int, int], days: float) -> float:
-    """Return the share of a month's demand charge that ``days`` of it carry; at most 1."""
-    return min(1.0, days / monthrange(*month)[1])
 
 
 @dataclass(frozen=True, slots=True)
