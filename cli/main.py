@@ -26,8 +26,8 @@ VERBS = (
     "cli.run",
     "cli.serve",
     "cli.hil",
-    "cli.report",
     "cli.store",
+    "cli.report",
 )
 """Each module has ``register(app)``. A new verb is one more line."""
 
