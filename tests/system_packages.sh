@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The foreign Modbus peers of tests/wire come from the distribution: mbpoll (a master) and libmodbus
-# (a slave, compiled by gcc). Install them where that is possible; say so where it is not. The tests
+# (a slave, compiled by gcc), as does the MQTT broker of tests/deploy. Install them where that is possible; say so where it is not. The tests
 # that need them are skipped with a reason, so this script never fails.
 set -uo pipefail
 
@@ -8,6 +8,7 @@ missing=()
 command -v mbpoll >/dev/null || missing+=(mbpoll)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 [ -e /usr/include/modbus/modbus.h ] || missing+=(libmodbus-dev)
+command -v mosquitto_pub >/dev/null && [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto mosquitto-clients)
 
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0
