@@ -72,6 +72,7 @@ def load_site(file: Path) -> LoadedSite:
         tariff=tariff,
         planning=Planning(**model.planning.model_dump()),
         control=Control(**model.control.model_dump()),
+        grid_kg_co2_per_kwh=model.site.grid_kg_co2_per_kwh,
     )
     return LoadedSite(
         site,

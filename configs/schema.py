@@ -39,12 +39,13 @@ Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class PlaceModel(Checked):
-    """Which site, and where; degrees north and east, IANA time zone."""
+    """Which site, and where; degrees north and east, IANA time zone; the carbon of a kWh from the grid, if known."""
 
     id: Name
     timezone: str
     latitude: float = Field(ge=-90.0, le=90.0)
     longitude: float = Field(ge=-180.0, le=180.0)
+    grid_kg_co2_per_kwh: Amount | None = None
 
 
 class PlanningModel(Checked):

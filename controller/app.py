@@ -20,7 +20,9 @@ from drivers.board import Board
 from drivers.connect import connect_devices
 from drivers.device import Device, Guard
 from drivers.poller import Poller
+from northbound.feed import Sink
 from northbound.reader import StoreReader, history_of
+from northbound.sinks import SinkWatch, feeds_of, keep_running, sinks_of
 from northbound.store import Store
 from station.clock import Clock, slot_start
 from station.decision import ControlState
@@ -55,9 +57,10 @@ class App:
             raise ConfigError(str(settings.loaded.file), 0, "devices", "this site has no devices to control")
         self.site = settings.loaded.site
         self.clock = clock
-        self.store = Store(settings.store_dir, self.site.site_id) if settings.store_dir else None
+        self.sinks: tuple[Sink, ...] = ()
+        self.store = self._opened(settings)
         now = clock.now()
-        state, past = self._remembered(settings)
+        state, past, standing = self._remembered(settings)
         board = Board([self.site.meter.asset_id, *self.site.by_id])
         devices = connect_devices(
             settings.loaded.devices, _guards(self.site), may_write=not settings.is_shadow
@@ -78,7 +81,8 @@ class App:
         if self.store is not None:
             store = self.store
             self.loop.requests = lambda: store.requests
-            self.loop.observers.append(StoreKeeper(self.site, store, self.loop.lateness, state.alarms))
+            watch = SinkWatch(self.sinks)
+            self.loop.observers.append(StoreKeeper(self.site, store, self.loop.lateness, standing, watch))
         self.loop.observers.extend(settings.observers)
         log.info(
             "starting",
@@ -94,6 +98,7 @@ class App:
             async with asyncio.TaskGroup() as tasks:
                 others = [tasks.create_task(poller.run()) for poller in self._pollers]
                 others.append(tasks.create_task(self.planner.run()))
+                others.extend(tasks.create_task(keep_running(sink, self.clock)) for sink in self.sinks)
                 control = asyncio.ensure_future(self.loop.run(until_s))
                 stopping = asyncio.ensure_future(stop.wait())
                 try:
@@ -108,22 +113,37 @@ class App:
             if self.store is not None:
                 self.store.close()
 
-    def _remembered(self, settings: AppSettings) -> tuple[ControlState, History]:
-        """Return what a former process left in the store, on this process's clock, and the history."""
+    def _opened(self, settings: AppSettings) -> Store | None:
+        """Open the store, and the sinks that empty its outbox."""
+        if settings.store_dir is None:
+            return None
+        wanted = settings.loaded.sinks
+        store = Store(settings.store_dir, self.site.site_id, feeds=feeds_of(self.site, wanted))
+        self.sinks = sinks_of(wanted, store, self.clock)
+        return store
+
+    def _remembered(self, settings: AppSettings) -> tuple[ControlState, History, frozenset[str]]:
+        """Return what a former process left in the store, on this process's clock, the history, and standing alarms."""
         now = self.clock.now()
         slot_s = self.site.planning.slot_s
         past = settings.past or History(slot_start(now.at, slot_s), slot_s, (), ())
         if self.store is None:
-            return start(now), past
+            return start(now), past, frozenset()
         self.store.flush()
+        standing: frozenset[str] = frozenset()
         with suppress(ConfigError), StoreReader(self.store.directory) as reader:
             remembered = reader.state(now)
+            standing = frozenset(seen.alarm for seen in reader.alarms(standing_only=True))
             if settings.past is None:
                 past = history_of(reader, now.at, cycle_s=self.site.control.cycle_s)
             if remembered is not None:
                 grants = restore(self.site, remembered.grants, now)
-                return replace(start(now, remembered), grants=grants, alarms=remembered.alarms), past
-        return start(now), past
+                return (
+                    replace(start(now, remembered), grants=grants, alarms=remembered.alarms),
+                    past,
+                    standing,
+                )
+        return start(now), past, standing
 
 
 def with_cycle(site: Site, cycle_s: float) -> Site:

@@ -9,6 +9,7 @@ from controller.lateness import Lateness
 from controller.loop import Cycle
 from northbound.records import alarms_between, commands_of, record_of
 from northbound.rows import AlarmCleared, AlarmRaised, PlanMade, SessionEnded, SessionSeen
+from northbound.sinks import SinkWatch
 from northbound.store import Store
 from station.decision import Decision, Setpoint
 from station.measurement import NoReading
@@ -26,20 +27,30 @@ SESSION_CYCLES = 60
 class StoreKeeper:
     """An observer of the loop that hands everything to the store's writer; never blocks."""
 
-    def __init__(self, site: Site, store: Store, lateness: Lateness, standing: frozenset[str]) -> None:
-        """``standing`` are the alarms that a former process left standing."""
+    def __init__(
+        self,
+        site: Site,
+        store: Store,
+        lateness: Lateness,
+        standing: frozenset[str],
+        sinks: SinkWatch,
+    ) -> None:
+        """``standing`` are the alarms that a former process left standing; ``sinks`` adds its own to the loop's."""
         self._site = site
         self._store = store
         self._lateness = lateness
         self._before: Decision | None = None
         self._plan: Plan | None = None
         self._alarms = standing
+        self._sinks = sinks
         self._disk_cause = ""
 
     def __call__(self, cycle: Cycle) -> None:
         """Record one cycle."""
         decision, at = cycle.decision, cycle.snapshot.taken.at
         record = record_of(self._site, cycle.snapshot, decision, cycle.plan)
+        alarms = decision.state.alarms | self._sinks.alarms(cycle.snapshot.taken)
+        record["alarms"] = float(len(alarms))
         record["loop.lateness_ms"] = cycle.late_ms
         record["loop.missed"] = float(self._lateness.missed)
         record["plan.solve_ms"] = nan if cycle.plan is None else cycle.plan.solve_ms
@@ -47,7 +58,7 @@ class StoreKeeper:
         commands = commands_of(self._site, self._before, decision, at)
         for command in commands:
             self._store.enter(command)
-        self._note_alarms(decision.state.alarms, at)
+        self._note_alarms(alarms, at)
         for session in cycle.ended:
             self._store.enter(SessionEnded(session))
         if decision.state.cycles % SESSION_CYCLES == 1:

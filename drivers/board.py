@@ -21,6 +21,7 @@ class Board:
         }
         self._writes: dict[str, WriteResult] = {}
         self._causes: dict[str, str] = {}
+        self._errors = dict.fromkeys(self._readings, 0)
 
     @property
     def causes(self) -> Mapping[str, str]:
@@ -33,8 +34,9 @@ class Board:
         self._causes.pop(asset_id, None)
 
     def fail(self, asset_id: str, cause: str) -> None:
-        """Note that a read failed; the last good reading stays."""
+        """Note and count that a read failed; the last good reading stays."""
         self._causes[asset_id] = cause
+        self._errors[asset_id] = self._errors.get(asset_id, 0) + 1
         if isinstance(self._readings.get(asset_id, NoReading("")), NoReading):
             self._readings[asset_id] = NoReading(cause)
 
@@ -51,4 +53,6 @@ class Board:
 
     def snapshot(self, now: Instant, requests: Iterable[Request] = ()) -> Snapshot:
         """Return all that is known now; later writes to the board don't change it."""
-        return Snapshot(now, dict(self._readings), dict(self._writes), tuple(requests))
+        return Snapshot(
+            now, dict(self._readings), dict(self._writes), tuple(requests), errors=dict(self._errors)
+        )

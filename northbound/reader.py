@@ -10,10 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from northbound import journal, ledger
-from northbound.database import from_micros, open_for_reading, utc_text
+from northbound import journal, ledger, series
+from northbound.chunk import Floats, Minutes, Whole
+from northbound.database import from_micros, micros, open_for_reading, utc_text
 from northbound.durable import restored
 from northbound.rows import CommandRow
+from northbound.series import SLOT_S
 from station.clock import Instant, slot_start
 from station.decision import ControlState
 from station.errors import ConfigError
@@ -62,21 +64,39 @@ class StoreReader:
 
     def signals(self) -> tuple[str, ...]:
         """Return the names of all signals that the history holds."""
-        names = (name for names in journal.signal_sets(self._history).values() for name in names)
+        names = (name for names in series.signal_sets(self._history).values() for name in names)
         return tuple(dict.fromkeys(names))
+
+    def column(self, signal: str, from_at: datetime, until_at: datetime) -> tuple[Whole, Floats]:
+        """Return one signal from ``from_at`` up to ``until_at`` as arrays: microseconds since 1970 UTC, values."""
+        with series.reading(self._history):
+            return series.read_signal(self._history, signal, micros(from_at), micros(until_at))
 
     def values(self, signal: str, from_at: datetime, until_at: datetime) -> list[tuple[datetime, float]]:
         """Return one signal from ``from_at`` up to ``until_at``; NaN where it was not measured."""
-        return list(journal.read_signal(self._history, signal, from_at, until_at))
+        times_us, values = self.column(signal, from_at, until_at)
+        return [(from_micros(at_us), v) for at_us, v in zip(times_us.tolist(), values.tolist(), strict=True)]
+
+    def minutes(self, signal: str, from_at: datetime, until_at: datetime) -> Minutes:
+        """Return one signal by minutes: counts, least, most, mean and last; the latest may not be over."""
+        with series.reading(self._history):
+            return series.read_minutes(self._history, signal, micros(from_at), micros(until_at))
 
     def means(self, signal: str, from_at: datetime, until_at: datetime) -> list[tuple[datetime, float, int]]:
         """Return (start, mean, cycles measured) of one signal by 15-minute slots; the latest may not be over."""
-        return list(journal.read_means(self._history, signal, from_at, until_at))
+        with series.reading(self._history):
+            return series.read_means(self._history, signal, micros(from_at), micros(until_at))
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Return the times of the earliest and the latest cycle in the history."""
+        with series.reading(self._history):
+            found = series.span_us(self._history)
+        return None if found is None else (from_micros(found[0]), from_micros(found[1]))
 
     def last_cycle_at(self) -> datetime | None:
         """Return the time of the latest cycle in the history."""
-        (at_us,) = self._history.execute("SELECT MAX(at_us) FROM cycle").fetchone()
-        return None if at_us is None else from_micros(at_us)
+        span = self.span()
+        return None if span is None else span[1]
 
     def effective_at(self) -> datetime | None:
         """Return when control was last known to be effective."""
@@ -141,10 +161,11 @@ class StoreReader:
             return None
 
     def counts(self) -> dict[str, int]:
-        """Return how many rows each table holds."""
-        tables = [(self._ledger, n) for n in ("command", "session", "alarm", "request", "plan")]
-        tables += [(self._history, n) for n in ("cycle", "mean")]
-        return {name: int(db.execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0]) for db, name in tables}
+        """Return how many rows each table of the ledger holds, and how many cycles the history."""
+        tables = ("command", "session", "alarm", "request", "plan", "audit")
+        counted = {n: int(self._ledger.execute(f"SELECT COUNT(*) FROM {n}").fetchone()[0]) for n in tables}
+        with series.reading(self._history):
+            return counted | {"cycle": series.cycle_count(self._history)}
 
 
 def history_of(store: StoreReader, now_at: datetime, *, cycle_s: float, days: float = 60.0) -> History:
@@ -152,16 +173,16 @@ def history_of(store: StoreReader, now_at: datetime, *, cycle_s: float, days: fl
 
     Slots run without a gap up to the one of ``now_at``, which is not over and left out.
     """
-    first_at = slot_start(now_at - timedelta(days=days), journal.SLOT_S)
-    end_at = slot_start(now_at, journal.SLOT_S)
+    first_at = slot_start(now_at - timedelta(days=days), SLOT_S)
+    end_at = slot_start(now_at, SLOT_S)
     load_kw = dict(_covered(store, "base_load_kw", first_at, end_at, cycle_s))
     pv_kw = dict(_covered(store, "pv_kw", first_at, end_at, cycle_s))
     starts_at = min((*load_kw, *pv_kw), default=end_at)
-    slots = int((end_at - starts_at).total_seconds() // journal.SLOT_S)
-    grid = [starts_at + timedelta(seconds=journal.SLOT_S * index) for index in range(slots)]
+    slots = int((end_at - starts_at).total_seconds() // SLOT_S)
+    grid = [starts_at + timedelta(seconds=SLOT_S * index) for index in range(slots)]
     return History(
         starts_at=starts_at,
-        slot_s=journal.SLOT_S,
+        slot_s=SLOT_S,
         load_kw=tuple(load_kw.get(at, float("nan")) for at in grid),
         pv_kw=tuple(0.0 - pv_kw.get(at, float("nan")) for at in grid),
         sessions=store.past_sessions(first_at, now_at),
@@ -211,7 +232,7 @@ def _covered(
     store: StoreReader, signal: str, from_at: datetime, until_at: datetime, cycle_s: float
 ) -> Iterator[tuple[datetime, float]]:
     """Yield the means of slots of which enough was measured."""
-    least = LEAST_COVER * journal.SLOT_S / cycle_s
+    least = LEAST_COVER * SLOT_S / cycle_s
     for at, mean, count in store.means(signal, from_at, until_at):
         if count > 0 and count >= least:
             yield at, mean

@@ -65,6 +65,16 @@ class RequestMade:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A wish from outside that was not taken up, and why; it is only audited."""
+
+    at: datetime
+    request_id: str
+    owner: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanMade:
     """A plan that was published."""
 
@@ -80,5 +90,13 @@ class StateSaved:
 
 
 LedgerRow = (
-    CommandRow | SessionSeen | SessionEnded | AlarmRaised | AlarmCleared | RequestMade | PlanMade | StateSaved
+    CommandRow
+    | SessionSeen
+    | SessionEnded
+    | AlarmRaised
+    | AlarmCleared
+    | RequestMade
+    | RequestRefused
+    | PlanMade
+    | StateSaved
 )

@@ -1,7 +1,8 @@
-"""The one thread that writes. The loop hands items over and never waits for a disk.
+"""The one thread that writes. The loop and the sinks hand items over and never wait for a disk.
 
-History may be dropped when the disk can't follow, the oldest first, and the loss is counted. Ledger rows wait in
-memory until they are written; only beyond a very large number of them is the newest one refused, and that is counted.
+History may be dropped when the disk can't follow, the oldest first, and the loss is counted. Ledger rows, and what
+sinks say of their outbox, wait in memory until they are written; only beyond a very large number of them is the newest
+one refused, and that is counted.
 """
 
 import sqlite3
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Generic, TypeVar
 
+from northbound.outbox import Act
 from station.errors import HeliodockError
 
 Item = TypeVar("Item")
@@ -33,6 +35,9 @@ SURVIVED = (
 LEDGER_CAP = 500_000
 """Rows of the ledger that may wait in memory."""
 
+ACTS_CAP = 100_000
+"""Acts of sinks that may wait in memory."""
+
 HISTORY_CAP = 7_200
 """Cycles of history that may wait in memory: two hours at one second."""
 
@@ -48,6 +53,7 @@ class StoreStatus:
     """How the store does. Counts are since the start; ``last_error`` is the last cause, empty where none was.
 
     ``is_failing`` says that the last attempt failed. ``ledger_refused`` rows can't be written at all (a defect).
+    ``feed_errors`` messages could not be made for a sink, the last one because of ``feed_cause``.
     """
 
     is_failing: bool = False
@@ -58,6 +64,9 @@ class StoreStatus:
     ledger_refused: int = 0
     ledger_waiting: int = 0
     history_waiting: int = 0
+    acts_dropped: int = 0
+    feed_errors: int = 0
+    feed_cause: str = ""
 
 
 class Waiting(Generic[Item]):
@@ -108,10 +117,11 @@ class Sinks(Generic[Ledgered, Recorded]):
     history: Callable[[Sequence[Recorded]], int]
     between: Callable[[], int]
     close: Callable[[], int]
+    acts: Callable[[Sequence[Act]], int] = lambda _: 0
 
 
 class Writer(Generic[Ledgered, Recorded]):
-    """The thread and its two queues."""
+    """The thread and its queues."""
 
     def __init__(
         self, sinks: Sinks[Ledgered, Recorded], retry_s: float = RETRY_S, wake_s: float = 1.0
@@ -122,6 +132,8 @@ class Writer(Generic[Ledgered, Recorded]):
         self._changed = threading.Condition()
         self._ledger: Waiting[Ledgered] = Waiting()
         self._history: Waiting[Recorded] = Waiting()
+        self._acts: Waiting[Act] = Waiting()
+        self._settled = (0, 0, 0)
         self._status = StoreStatus()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="heliodock-store", daemon=True)
@@ -141,6 +153,11 @@ class Writer(Generic[Ledgered, Recorded]):
         """Return the number of the last ledger row that is on disk."""
         return self._ledger.written
 
+    @property
+    def history_written(self) -> int:
+        """Return the number of the last item of history that is on disk."""
+        return self._history.written
+
     def put_ledger(self, row: Ledgered) -> int:
         """Queue a row and return its number, 0 where it was refused because too many wait."""
         with self._changed:
@@ -151,21 +168,31 @@ class Writer(Generic[Ledgered, Recorded]):
             self._changed.notify_all()
             return number
 
-    def put_history(self, record: Recorded) -> None:
-        """Queue a record; the oldest one goes where too many wait."""
+    def put_history(self, record: Recorded) -> int:
+        """Queue a record and return its number; the oldest one goes where too many wait."""
         with self._changed:
             if len(self._history) >= HISTORY_CAP:
                 self._history.drop_oldest()
                 self._count(history_dropped=1)
-            self._history.append(record)
+            number = self._history.append(record)
+            self._changed.notify_all()
+            return number
+
+    def put_act(self, act: Act) -> None:
+        """Queue what a sink says; it is refused where too many wait."""
+        with self._changed:
+            if len(self._acts) >= ACTS_CAP:
+                self._count(acts_dropped=1)
+                return
+            self._acts.append(act)
             self._changed.notify_all()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was queued before is on disk; False where that took longer."""
         with self._changed:
-            ledger, history = self._ledger.last, self._history.last
+            wanted = (self._ledger.last, self._history.last, self._acts.last)
             return self._changed.wait_for(
-                lambda: self._ledger.written >= ledger and self._history.written >= history, timeout_s
+                lambda: all(done >= last for done, last in zip(self._settled, wanted, strict=True)), timeout_s
             )
 
     def close(self, timeout_s: float) -> bool:
@@ -174,7 +201,7 @@ class Writer(Generic[Ledgered, Recorded]):
             self._closing = True
             self._changed.notify_all()
         self._thread.join(timeout_s)
-        return not self._thread.is_alive() and not len(self._ledger) and not len(self._history)
+        return not self._thread.is_alive() and not self._has_items()
 
     def _run(self) -> None:
         pause_s = 0.0
@@ -195,40 +222,34 @@ class Writer(Generic[Ledgered, Recorded]):
         return self._closing or self._has_items()
 
     def _has_items(self) -> bool:
-        return bool(len(self._ledger) or len(self._history))
+        return bool(len(self._ledger) or len(self._history) or len(self._acts))
 
     def _round(self) -> bool:
         """Write a batch of each queue, the ledger first; return whether all went well."""
-        results = [self._write_ledger(), self._write_history(), self._try(self._sinks.between) is not None]
+        results = [
+            self._drain(self._ledger, self._sinks.ledger, "ledger_refused"),
+            self._drain(self._history, self._sinks.history, "history_dropped"),
+            self._drain(self._acts, self._sinks.acts, "acts_dropped"),
+            self._try(self._sinks.between) is not None,
+        ]
         with self._changed:
+            self._settled = (self._ledger.written, self._history.written, self._acts.written)
             self._status = replace(self._status, is_failing=not all(results))
             self._changed.notify_all()
         return all(results)
 
-    def _write_ledger(self) -> bool:
+    def _drain(self, waiting: Waiting[Item], write: Callable[[Sequence[Item]], int], refused_as: str) -> bool:
+        """Write the oldest items of a queue; return whether that went well."""
         with self._changed:
-            batch = self._ledger.first(BATCH)
+            batch = waiting.first(BATCH)
         if not batch:
             return True
-        refused = self._try(lambda: self._sinks.ledger([row for _, row in batch]))
+        refused = self._try(lambda: write([item for _, item in batch]))
         if refused is None:
             return False
         with self._changed:
-            self._ledger.done(batch[-1][0])
-            self._count(ledger_refused=refused)
-        return True
-
-    def _write_history(self) -> bool:
-        with self._changed:
-            batch = self._history.first(BATCH)
-        if not batch:
-            return True
-        refused = self._try(lambda: self._sinks.history([record for _, record in batch]))
-        if refused is None:
-            return False
-        with self._changed:
-            self._history.done(batch[-1][0])
-            self._count(history_dropped=refused)
+            waiting.done(batch[-1][0])
+            self._count(**{refused_as: refused})
         return True
 
     def _try(self, action: Callable[[], int]) -> int | None:

@@ -117,6 +117,7 @@ class Snapshot:
     """All that a cycle knows, taken once at its start. A missing asset counts as ``NoReading``.
 
     ``unarmed`` names assets whose device-side timer could not be verified: they are booked at their rating.
+    ``errors`` counts each asset's failed reads since the process started, for records.
     """
 
     taken: Instant
@@ -124,3 +125,4 @@ class Snapshot:
     writes: Mapping[str, WriteResult] = field(default_factory=dict)
     requests: tuple[Request, ...] = ()
     unarmed: frozenset[str] = frozenset()
+    errors: Mapping[str, int] = field(default_factory=dict)

@@ -68,7 +68,10 @@ class Control:
 
 @dataclass(frozen=True)
 class Site:
-    """A whole station; immutable after load. ``timezone`` is an IANA name, coordinates are degrees north and east."""
+    """A whole station; immutable after load. ``timezone`` is an IANA name, coordinates are degrees north and east.
+
+    ``grid_kg_co2_per_kwh`` is the declared carbon intensity of imported energy, None where the site declares none.
+    """
 
     site_id: str
     timezone: str
@@ -83,6 +86,7 @@ class Site:
     tariff: Tariff
     planning: Planning = field(default_factory=Planning)
     control: Control = field(default_factory=Control)
+    grid_kg_co2_per_kwh: float | None = None
 
     @cached_property
     def controllables(self) -> tuple[Controllable, ...]:

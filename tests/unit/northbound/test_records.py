@@ -1,15 +1,17 @@
 """One cycle as flat numbers: PV is positive, and NaN is what nobody measured."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isnan
 
 import pytest
 
 from configs.load import CONFIGS, load_site
+from northbound.lines import influx_feed
 from northbound.records import alarms_between, commands_of, record_of
 from station.clock import Instant
-from station.decision import Balance, ControlState, Decision, Reason, Setpoint, Withheld
+from station.decision import Balance, ControlState, Decision, Grant, Reason, Setpoint, Withheld
+from station.limits import ZERO, Interval
 from station.measurement import (
     BatteryReading,
     ConnectorReading,
@@ -19,6 +21,8 @@ from station.measurement import (
     Snapshot,
 )
 from station.plan import Plan, PlanOrigin
+from station.request import Request, RequestKind
+from tests.line_protocol import points_of
 
 NOW = Instant(datetime(2019, 9, 2, 18, tzinfo=UTC), 1000.0)
 SITE = load_site(CONFIGS / "stations" / "demo.yaml").site
@@ -125,3 +129,70 @@ def test_no_power_is_a_negative_zero() -> None:
     assert str(record["pv.setpoint_kw"]) == "0.0"
     assert record["pv.power_kw"] == pytest.approx(42.0)
     assert isnan(record["window_mean_kw"])
+
+
+def test_what_a_cycle_costs_follows_the_tariff_and_an_unknown_price_is_never_zero() -> None:
+    price = SITE.tariff.price_per_kwh(NOW.at)
+    given = decision()
+    importing = replace(given, balance=replace(given.balance, grid_kw=20.0))
+    record = record_of(SITE, snapshot(), importing)
+    assert (record["price_per_kwh"], record["cost_per_h"]) == (price, 20.0 * price)
+    assert (record["pv_value_per_h"], record["battery_value_per_h"]) == (42.0 * price, 10.0 * price)
+    tariff = replace(SITE.tariff, export_price_per_kwh=0.02)
+    exporting = replace(given, balance=replace(given.balance, grid_kw=-20.0))
+    record = record_of(replace(SITE, tariff=tariff), snapshot(), exporting)
+    assert record["cost_per_h"] == pytest.approx(-0.4)
+    unpriced = record_of(replace(SITE, tariff=replace(tariff, seasons=())), snapshot(), importing)
+    assert all(isnan(unpriced[name]) for name in ("price_per_kwh", "cost_per_h", "pv_value_per_h"))
+    assert isnan(record_of(SITE, snapshot(), given)["cost_per_h"])
+
+
+def test_carbon_is_recorded_only_where_the_site_declares_it_and_only_for_import() -> None:
+    green = replace(SITE, grid_kg_co2_per_kwh=0.25)
+    given = decision()
+    kg_per_h = [
+        record_of(green, snapshot(), replace(given, balance=replace(given.balance, grid_kw=grid_kw)))[
+            "kg_co2_per_h"
+        ]
+        for grid_kw in (20.0, -20.0)
+    ]
+    assert kg_per_h == [5.0, 0.0]
+    assert isnan(record_of(green, snapshot(), given)["kg_co2_per_h"])
+    assert "kg_co2_per_h" not in record_of(SITE, snapshot(), given)
+
+
+def test_the_limit_in_force_is_the_sites_or_a_lower_one_that_the_operator_asked_for() -> None:
+    def asked(kw: float, seconds: float) -> Request:
+        expires_at = NOW.at + timedelta(seconds=seconds)
+        return Request("r", RequestKind.OPERATOR_IMPORT_LIMIT, "grid", expires_at, Interval(0.0, kw))
+
+    def limit_kw(*requests: Request) -> float:
+        return record_of(SITE, replace(snapshot(), requests=requests), decision())["limit_kw"]
+
+    assert limit_kw() == 120.0
+    assert limit_kw(asked(50.0, 60.0), asked(10.0, 0.0)) == 50.0
+    assert limit_kw(asked(500.0, 60.0)) == 120.0
+
+
+def test_leases_age_quality_and_failed_reads_are_recorded() -> None:
+    grants = {"ac1": (Grant(900.0, 990.0, ZERO), Grant(999.0, 1020.0, ZERO), Grant(950.0, 1100.0, ZERO))}
+    given = decision()
+    state = replace(given.state, grants=grants, alarms=frozenset({"a", "b"}))
+    heard = replace(snapshot(), errors={"ac2": 7})
+    record = record_of(SITE, heard, replace(given, state=state))
+    assert record["ac1.lease_left_s"] == 20.0
+    assert isnan(record["ac2.lease_left_s"])
+    assert [record[f"{name}.quality"] for name in ("ac1", "ac2", "ac3", "grid")] == [1.0, 0.0, 0.0, 0.0]
+    assert (record["ac1.age_s"], record["ac2.age_s"], record["ac2.errors"]) == (0.0, 60.0, 7.0)
+    assert isnan(record["ac3.age_s"])
+    assert isnan(record["ac1.errors"])
+    assert (record["alarms"], record["cars"]) == (2.0, 0.0)
+
+
+def test_every_signal_of_a_record_reaches_influxdb() -> None:
+    site = replace(SITE, grid_kg_co2_per_kwh=0.25)
+    names = [*record_of(site, snapshot(), decision()), "loop.lateness_ms", "loop.missed", "plan.solve_ms"]
+    message = influx_feed(site).of_record(NOW.at, {name: float(i) for i, name in enumerate(names)})
+    assert message is not None
+    values = [value for point in points_of(message) for value in point.fields.values()]
+    assert sorted(values) == [float(i) for i in range(len(names))]

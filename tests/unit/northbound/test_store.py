@@ -22,6 +22,7 @@ from northbound.rows import (
     SessionSeen,
 )
 from northbound.store import Store
+from northbound.trim import Keeping
 from station.clock import Instant
 from station.decision import ControlState, DemandWindow, Grant
 from station.errors import ConfigError
@@ -237,7 +238,7 @@ def test_an_empty_store_gives_an_empty_history(store: Store) -> None:
 
 
 def test_old_cycles_go_and_their_means_stay(tmp_path: Path) -> None:
-    store = Store(tmp_path, "demo", history_days=1.0)
+    store = Store(tmp_path, "demo", keeping=Keeping(history=timedelta(days=1.0)))
     for hour in range(72):
         store.record(at(3600 * hour), {"a_kw": 1.0})
     assert store.close()
