@@ -1,6 +1,8 @@
 """``heliodock run``: control a station."""
 
 import asyncio
+import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     site: Annotated[Path, typer.Argument(metavar="SITE.yaml", show_default=False)],
+    *,
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Read, plan and decide, but never write to a device.")
     ] = False,
@@ -35,6 +38,12 @@ def run(
     ] = None,
     no_live: Annotated[
         bool, typer.Option("--no-live", help="Plain lines, as in a pipe, on a terminal too.")
+    ] = False,
+    emulated: Annotated[
+        bool,
+        typer.Option(
+            "--emulated", help="Emulate the site's devices in this process, as `serve` does: to try things."
+        ),
     ] = False,
     seconds: Annotated[float | None, typer.Option(hidden=True, help="End after so long: for tests.")] = None,
 ) -> None:
@@ -46,23 +55,29 @@ def run(
     for problem in loaded.site.fallback_problems:
         fail(f"{site}: limits: {problem}; fallbacks are held and nothing is granted")
     settings = AppSettings(loaded, store_dir=store or default_store(site), is_shadow=shadow)
-    asyncio.run(_run(settings, no_live=no_live, seconds=seconds))
+    asyncio.run(_run(settings, is_emulated=emulated, no_live=no_live, seconds=seconds))
 
 
-async def _run(settings: "AppSettings", *, no_live: bool, seconds: float | None) -> None:
+async def _run(settings: "AppSettings", *, is_emulated: bool, no_live: bool, seconds: float | None) -> None:
     import sys
 
+    from cli.serve import emulated_devices
     from cli.stopping import stop_on_signals
     from cli.view import Watch
+    from controller.notify import notifier_of
 
     watch = Watch(settings.loaded.site, mode="shadow" if settings.is_shadow else "controlling")
-    with stop_on_signals() as stop:
+    supervisor = notifier_of(os.environ, settings.loaded.site.control.cycle_s)
+    settings = replace(settings, observers=(supervisor,))
+    devices = emulated_devices(settings.loaded) if is_emulated else nullcontext()
+    with stop_on_signals() as stop, supervisor.telling_the_end(stop):
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, stop.set)
-        if sys.stdout.isatty() and not no_live:
-            await _with_view(settings, watch, stop)
-        else:
-            await _with_lines(settings, watch, stop)
+        async with devices:
+            if sys.stdout.isatty() and not no_live:
+                await _with_view(settings, watch, stop)
+            else:
+                await _with_lines(settings, watch, stop)
 
 
 async def _with_view(settings: "AppSettings", watch: "Watch", stop: asyncio.Event) -> None:
@@ -72,7 +87,7 @@ async def _with_view(settings: "AppSettings", watch: "Watch", stop: asyncio.Even
     from controller.clock import LiveClock
 
     log_to(watch.log)
-    app = App(replace(settings, observers=(watch,)), LiveClock())
+    app = App(replace(settings, observers=(*settings.observers, watch)), LiveClock())
     async with live_view(lambda: state_of(app, watch), rate_hz=REFRESH_HZ):
         await app.run(stop)
     say(_farewell(settings))
@@ -86,7 +101,7 @@ async def _with_lines(settings: "AppSettings", watch: "Watch", stop: asyncio.Eve
 
     log_to_stderr()
     lines = Lines(watch, every_s=SUMMARY_S)
-    app = App(replace(settings, observers=(lines,)), LiveClock())
+    app = App(replace(settings, observers=(*settings.observers, lines)), LiveClock())
     say(_greeting(settings.loaded, settings))
     await app.run(stop)
     say(_farewell(settings))

@@ -13,7 +13,10 @@ from cli.terminal import say
 from station.errors import ConfigError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from configs.load import LoadedSite
+    from hil.serve import Rig
     from hil.world import World
 
 NOISE_KW = 0.5
@@ -47,6 +50,15 @@ def serve(
     if not loaded.devices:
         raise ConfigError(str(site), 0, "devices", "this site has no devices to emulate")
     asyncio.run(_serve(loaded, from_, seed))
+
+
+def emulated_devices(loaded: "LoadedSite") -> "AbstractAsyncContextManager[Rig]":
+    """Return what emulates all devices of a site inside an ``async with`` block, its recorded days moved to now."""
+    from hil.clocks import WallClock
+    from hil.serve import Rig
+
+    world = _world(loaded, None, 0)
+    return Rig(loaded, WallClock(world.now.at), world).started()
 
 
 async def _serve(loaded: "LoadedSite", from_text: str | None, seed: int) -> None:

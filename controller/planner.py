@@ -4,10 +4,10 @@ import asyncio
 import multiprocessing
 import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from multiprocessing.connection import Connection
 from time import perf_counter
 
 import structlog
@@ -37,6 +37,41 @@ def solve(request: PlanningInput) -> Plan:
     return replace(plan, solve_ms=(perf_counter() - began_s) * 1000.0)
 
 
+def serve(requests: "Connection[Plan | str, PlanningInput]") -> None:
+    """Answer each request with a plan, or with a text that says why there is none, until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the loop, which ends the worker
+    with suppress(EOFError, OSError):
+        while True:
+            request = requests.recv()
+            try:
+                answer: Plan | str = solve(request)
+            except Exception as error:  # noqa: BLE001  whatever a solver throws, the worker is there for the next one
+                answer = f"{type(error).__name__}: {error}"
+            requests.send(answer)
+
+
+class Worker:
+    """The solver's process behind a pipe. A pool would need semaphores, and so a /dev/shm that can be written."""
+
+    def __init__(self) -> None:
+        """Start it; raises OSError where that can't be done."""
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, request: PlanningInput) -> Plan | str:
+        """Wait for the answer; raises EOFError or OSError where the process has died or is ended meanwhile."""
+        self._pipe.send(request)
+        answer: Plan | str = self._pipe.recv()
+        return answer
+
+    def end(self) -> None:
+        """Kill it; whoever waits for an answer gets an EOFError."""
+        self._process.kill()
+
+
 class Planner:
     """Solves the newest request; an older one that has not been begun is dropped."""
 
@@ -49,13 +84,7 @@ class Planner:
         self._on_plan = on_plan
         self._request: PlanningInput | None = None
         self._wanted = asyncio.Event()
-        self._pool: ProcessPoolExecutor | None = None
-
-    @property
-    def worker_pid(self) -> int | None:
-        """Return the process id of the worker, if there is one."""
-        processes = getattr(self._pool, "_processes", None) or {}
-        return next(iter(processes), None)
+        self._worker: Worker | None = None
 
     def ask(self, request: PlanningInput) -> None:
         """Ask for a plan and return at once."""
@@ -75,30 +104,30 @@ class Planner:
             self._end_worker()
 
     async def _solve(self, request: PlanningInput) -> None:
-        is_new = self._pool is None
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                1,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=signal.signal,
-                initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is for the loop, which ends the worker
-            )
+        start_s = START_S if self._worker is None else 0.0
         try:
-            future = asyncio.get_running_loop().run_in_executor(self._pool, solve, request)
-            plan = await asyncio.wait_for(future, self._timeout_s + (START_S if is_new else 0.0))
+            self._worker = self._worker or Worker()
+            answer = asyncio.to_thread(self._worker.ask, request)
+            plan = await asyncio.wait_for(answer, self._timeout_s + start_s)
         except TimeoutError:
             self._fail("the solver took too long")
-        except BrokenProcessPool:
+        except (EOFError, ConnectionError):
             self._fail("the solver's process died")
-        except Exception as error:  # noqa: BLE001  whatever a solver throws, the loop goes on with the last plan
-            self._fail(f"{type(error).__name__}: {error}")
+        except OSError as refused:
+            self._fail(f"the solver's process cannot be asked: {refused.strerror or refused}")
         else:
-            if self.last_cause:
-                log.info("planner is back")
-                self.last_cause = ""
-            self.plan = plan
-            if self._on_plan is not None:
-                self._on_plan(plan)
+            self._take(plan)
+
+    def _take(self, plan: Plan | str) -> None:
+        if isinstance(plan, str):
+            self._fail(plan)
+            return
+        if self.last_cause:
+            log.info("planner is back")
+            self.last_cause = ""
+        self.plan = plan
+        if self._on_plan is not None:
+            self._on_plan(plan)
 
     def _fail(self, cause: str) -> None:
         self.failures += 1
@@ -108,9 +137,6 @@ class Planner:
         self._end_worker()
 
     def _end_worker(self) -> None:
-        if self._pool is None:
-            return
-        for process in (getattr(self._pool, "_processes", None) or {}).values():
-            process.kill()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = None
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
