@@ -3,25 +3,31 @@
 #
 # The base is pinned by tag. A digest would pin it harder, but none could be looked up where this was written.
 
-# ------------------------------------------------------------------------------------------- everything that is installed
+# ---------------------------------------------------------------------------------------- everything that is installed
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
-# Two environments without pip: one is shipped; the other has setuptools and wheel, of the same lock, to build the wheel.
+# Two environments without pip: one is shipped; the other has setuptools and wheel, as locked, to build the wheel.
 COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv --without-pip /opt/heliodock && python -m venv --without-pip /tmp/tools \
-    && pip --python /opt/heliodock/bin/python install -q --no-compile --no-deps --require-hashes -r requirements.lock \
+    && pip --python /opt/heliodock/bin/python install -q --no-compile --only-binary :all: \
+        --no-deps --require-hashes -r requirements.lock \
     && awk '/^[^ #]/ {wanted = /^(setuptools|wheel)==/} wanted' requirements-dev.lock > tools.lock \
     && pip --python /tmp/tools/bin/python install -q --no-deps --require-hashes -r tools.lock
 
 COPY . .
 RUN pip --python /tmp/tools/bin/python wheel -q --no-deps --no-build-isolation -w /tmp/wheel . \
     && pip --python /opt/heliodock/bin/python install -q --no-compile --no-deps /tmp/wheel/*.whl \
+    # what is never read at run time: test suites, solvers of other systems, tables of PV modules and turbidity (the
+    # forecast needs none; the plan that is made below would fail if it did)
+    && cd /opt/heliodock/lib/python3.11/site-packages \
+    && find numpy scipy pandas matplotlib -type d -name tests -prune -exec rm -rf {} + \
+    && rm -rf pulp/solverdir/cbc/osx pulp/solverdir/cbc/win pulp/solverdir/cbc/linux/i32 pvlib/data \
     # nothing can be compiled on a read-only root; the caches are never checked against the sources again
     && python -m compileall -qq -j 0 --invalidation-mode unchecked-hash /opt/heliodock/lib
 
-# ------------------------------------------------------------------------------------------------------- what is shipped
+# ---------------------------------------------------------------------------------------------------- what is shipped
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="heliodock" \
       org.opencontainers.image.description="Controller for stations that join PV, storage and EV charging" \
@@ -35,9 +41,9 @@ COPY configs/stations/demo.yaml /etc/heliodock/site.yaml
 ENV PATH=/opt/heliodock/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib MPLBACKEND=Agg \
     PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1
 # The official base ships its standard library uncompiled: this compiles what is used, and proves that the image works.
-RUN heliodock check /etc/heliodock/site.yaml > /dev/null \
+RUN heliodock check /etc/heliodock/site.yaml > /dev/null && heliodock plan /etc/heliodock/site.yaml > /dev/null \
     && heliodock run --help > /dev/null \
-    && python -c 'import cli.live, cli.serve, controller.app, controller.notify, northbound.reader, hil.serve, optimizer.solve' \
+    && python -c 'import cli.live, cli.serve, controller.app, controller.notify, northbound.reader, hil.serve' \
     && rm -rf /tmp/*
 ENV PYTHONDONTWRITEBYTECODE=1
 
