@@ -15,7 +15,7 @@ TEST_ARGS  ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo twin bench lock clean
+.PHONY: help setup check format test demo twin bench image-test lock clean
 
 help:
 	@echo "make setup   make $(VENV) with everything that is needed (skipped when up to date)"
@@ -24,6 +24,7 @@ help:
 	@echo "make demo    an emulated station on real sockets, controlled   DEMO_ARGS=\"--headless --hours 2\""
 	@echo "make twin    the demo station in virtual time                  TWIN_ARGS=\"--days 7\""
 	@echo "make bench   all benchmarks, one after another                 BENCH_ARGS=..."
+	@echo "make image-test  build the container image without an engine and run it (root; not in make test)"
 	@echo "make format  let ruff write the format"
 	@echo "make lock    resolve the dependencies again (needs the network)"
 	@echo "make clean   remove the environment, caches and run results"
@@ -67,6 +68,9 @@ twin: setup
 
 bench: setup
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(BENCH_ARGS); done
+
+image-test:
+	@deploy/image_test.sh
 
 # Both locks hold every wheel's hash, for x86_64 and aarch64 alike, and no server's name.
 lock:

@@ -90,13 +90,14 @@ def world_for(loaded: LoadedSite, cars: tuple[str, ...]) -> World:
 class Controller:
     """``heliodock run`` as a process."""
 
-    def __init__(self, site_file: Path, store: Path) -> None:
+    def __init__(self, site_file: Path, store: Path, **environment: str) -> None:
         self.log = store.with_suffix(".log")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", "run", str(site_file), "--store", str(store), "--no-live"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
                 start_new_session=True,
             )
 
