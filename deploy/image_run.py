@@ -49,13 +49,16 @@ class Image:
         if self.uid == 0:
             sys.exit("== FAILED: the image runs as root")
 
-    def start(self, argv: Sequence[str]) -> "subprocess.Popen[bytes]":
+    def start(self, argv: Sequence[str], output: int | None = None) -> "subprocess.Popen[bytes]":
         """Start a program inside, found on the image's own PATH."""
-        return subprocess.Popen(["/usr/bin/env", *argv], env=self._environment, preexec_fn=self._enter)
+        command = ["/usr/bin/env", *argv]
+        return subprocess.Popen(
+            command, env=self._environment, stdout=output, stderr=output, preexec_fn=self._enter
+        )
 
-    def does(self, argv: Sequence[str]) -> bool:
+    def does(self, argv: Sequence[str], output: int | None = None) -> bool:
         """Return whether a program inside ends well within 15 seconds."""
-        process = self.start(argv)
+        process = self.start(argv, output)
         try:
             return process.wait(15.0) == 0
         except subprocess.TimeoutExpired:
@@ -98,7 +101,7 @@ def live(image: Image, commands: Sequence[Sequence[str]], health: Sequence[str])
     """Start the commands, wait until the last one is healthy, end them in reverse; end all where something is amiss."""
     processes = [image.start([*image.entrypoint, *command]) for command in commands]
     began_s = time.monotonic()
-    while not image.does(health):
+    while not image.does(health, subprocess.DEVNULL):
         if time.monotonic() - began_s > HEALTHY_S or any(p.poll() is not None for p in processes):
             sys.exit("== FAILED: not healthy")
         time.sleep(0.5)

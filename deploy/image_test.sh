@@ -39,7 +39,9 @@ step() { echo "== $* (${SECONDS} s)"; }
 
 if ! buildah images -q "$base" >/dev/null 2>&1; then
     step "base: Debian's Python under the name of the official image"
-    [ -f "$cache/base.tar" ] || timeout 600 mmdebstrap --quiet --variant=minbase \
+    without=()  # slim images carry no manuals and translations either
+    for place in man doc locale; do without+=("--dpkgopt=path-exclude=/usr/share/$place/*"); done
+    [ -f "$cache/base.tar" ] || timeout 600 mmdebstrap --quiet --variant=minbase "${without[@]}" \
         --include=python3,python3-venv,python3-pip,ca-certificates,tzdata bookworm "$cache/base.tar"
     container=$(buildah from scratch)
     buildah add -q "$container" "$cache/base.tar" / >/dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The foreign peers of tests/wire come from the distribution: mbpoll (a Modbus master) and libmodbus
-# (a slave, compiled by gcc), InfluxDB and VictoriaMetrics. Install them where that is possible; say so where it is not. The tests
+# The foreign peers of the tests come from the distribution: mbpoll (a Modbus master), libmodbus (a slave, compiled by
+# gcc), InfluxDB, VictoriaMetrics and the MQTT broker. Install them where that is possible; say so where it is not. The tests
 # that need them are skipped with a reason, so this script never fails.
 set -uo pipefail
 
@@ -10,6 +10,7 @@ command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 [ -e /usr/include/modbus/modbus.h ] || missing+=(libmodbus-dev)
 command -v influxd >/dev/null || missing+=(influxdb)
 command -v victoria-metrics >/dev/null || missing+=(victoria-metrics)
+command -v mosquitto_pub >/dev/null && [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto mosquitto-clients)
 
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0
