@@ -214,9 +214,12 @@ def live_requests(connection: sqlite3.Connection, now_at: datetime | None) -> tu
     )
 
 
-def leave_request(directory: Path, request: Request, at: datetime) -> None:
-    """Leave a wish in the store of a running controller, which takes it up within about a second."""
-    _change(directory, *ledger.request_statement(at, request))
+def leave_request(directory: Path, request: Request, at: datetime) -> bool:
+    """Leave a wish in the store of a running controller, which takes it up within about a second.
+
+    It is on disk on return. False: its id was used before, and nothing is entered.
+    """
+    return _change(directory, *ledger.request_statement(at, request)) > 0
 
 
 def withdraw_request(directory: Path, request_id: str, at: datetime) -> None:
@@ -228,12 +231,14 @@ def withdraw_request(directory: Path, request_id: str, at: datetime) -> None:
     )
 
 
-def _change(directory: Path, text: str, values: tuple[object, ...]) -> None:
+def _change(directory: Path, text: str, values: tuple[object, ...]) -> int:
+    """Run one statement and return how many rows it changed; they are on disk then."""
     file = directory / ledger.FILE
     open_for_reading(file).close()
     connection = sqlite3.connect(file, timeout=5.0, isolation_level=None)
     try:
-        connection.execute(text, values)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection.execute(text, values).rowcount
     finally:
         connection.close()
 

@@ -1,0 +1,169 @@
+"""One connection to an MQTT broker, on aiomqtt: made without blocking, ended for certain, its failures in plain words.
+
+MQTT 5, because it tells a retained command from a fresh one, and why the broker refuses. What aiomqtt leaves open and
+is closed here: its socket after a failed or cancelled connect, its flood of warnings, its unbounded queue.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from northbound.mqtt_messages import Message
+from northbound.secrets import secret_of
+from station.errors import ConfigError, HeliodockError
+from station.sinks import MqttSettings
+
+KEEPALIVE_S = 8
+TIMEOUT_S = 8.0
+"""A broker that is frozen is noticed after this time where something is sent, else after twice the keepalive."""
+
+CONNECT_S = 4.0
+"""Bounds each of name look-up apart: the connection, and each step of the TLS handshake."""
+
+QUEUED_MOST = 100
+"""Messages from the broker that may wait; more are dropped and not acknowledged."""
+
+PACKET_BYTES_MOST = 65_536
+"""A broker does not send us more at once."""
+
+REFUSED_FOR_GOOD = {133, 134, 135, 138, 140}
+"""Reasons of a broker that only a person can mend: client id, user or password, not authorised, banned, method."""
+
+_quiet = logging.getLogger("heliodock.mqtt")
+_quiet.setLevel(logging.CRITICAL)
+
+
+@dataclass
+class LinkFailed(HeliodockError):
+    """There is no connection, or none any more. ``is_wrong``: only a person can mend it."""
+
+    cause: str
+    is_wrong: bool = False
+
+    def __str__(self) -> str:
+        return self.cause
+
+
+@asynccontextmanager
+async def linked(settings: MqttSettings, identifier: str, will: Message) -> AsyncIterator[aiomqtt.Client]:
+    """Give a connected client; raise ``LinkFailed`` where that fails. ``will`` is told when it breaks.
+
+    What the body raises passes unchanged; after ``MqttError`` the broker is asked to tell the will.
+    """
+    client = await _made(settings, identifier, will)
+    try:
+        await _connected(client)
+    except aiomqtt.MqttError as error:
+        raise failure_of(error, settings) from None
+    try:
+        yield client
+    except asyncio.CancelledError:
+        client.drop(tells_will=False)
+        raise
+    finally:
+        client.drop(tells_will=True)
+
+
+def failure_of(error: aiomqtt.MqttError, settings: MqttSettings) -> LinkFailed:
+    """Return what an error of aiomqtt means to an operator."""
+    text = str(error)
+    if isinstance(error, aiomqtt.MqttConnectError):
+        code = getattr(error.rc, "value", error.rc)
+        if code in REFUSED_FOR_GOOD:
+            return LinkFailed(f"not authorised: the broker refuses user '{settings.username}'", is_wrong=True)
+        return LinkFailed(f"the broker refuses the connection: {error.rc}")
+    if "certificate verify failed" in text.lower():
+        why = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or text
+        return LinkFailed(f"certificate not trusted: {why}", is_wrong=True)
+    if text == "Operation timed out":
+        return LinkFailed(f"no answer within {TIMEOUT_S:.0f} s")
+    return LinkFailed(text or "the connection broke")
+
+
+class _Client(aiomqtt.Client):
+    """A client that can be ended at any time. The only place that looks inside aiomqtt."""
+
+    is_connecting = False
+
+    def _client_connect(self) -> None:
+        """Connect; aiomqtt runs this in a thread."""
+        try:
+            self._client.connect_timeout = CONNECT_S
+            super()._client_connect()
+        finally:
+            self.is_connecting = False
+
+    def drop(self, *, tells_will: bool) -> None:
+        """End the connection at once, in whatever state it is."""
+        reason = "Disconnect with will message" if tells_will else "Normal disconnection"
+        with suppress(OSError, ValueError):
+            self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, reason))
+        self._client._sock_close()  # noqa: SLF001  a full buffer keeps paho from closing it
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()  # so that asyncio does not report it as never seen
+
+
+async def _made(settings: MqttSettings, identifier: str, will: Message) -> _Client:
+    password, context = await asyncio.to_thread(_credentials, settings)
+    properties = Properties(PacketTypes.CONNECT)
+    properties.MaximumPacketSize = PACKET_BYTES_MOST
+    client = _Client(
+        settings.host,
+        settings.port,
+        username=settings.username or None,
+        password=password or None,
+        tls_context=context,
+        protocol=aiomqtt.ProtocolVersion.V5,
+        properties=properties,
+        identifier=identifier,
+        will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain),
+        keepalive=KEEPALIVE_S,
+        timeout=TIMEOUT_S,
+        max_queued_incoming_messages=QUEUED_MOST,
+        logger=_quiet,
+    )
+    client.pending_calls_threshold = QUEUED_MOST
+    return client
+
+
+def _credentials(settings: MqttSettings) -> tuple[str, ssl.SSLContext | None]:
+    """Read password and CA; each time anew, because a person may just have mended them."""
+    try:
+        password = secret_of(settings.password)
+    except ConfigError as wrong:
+        raise LinkFailed(str(wrong), is_wrong=True) from None
+    if settings.ca_file is None:
+        return password, None
+    try:
+        return password, ssl.create_default_context(cafile=settings.ca_file)
+    except (OSError, ssl.SSLError) as wrong:
+        cause = wrong.strerror if not isinstance(wrong, ssl.SSLError) else "is no certificate"
+        raise LinkFailed(f"{settings.ca_file}: {cause}", is_wrong=True) from None
+
+
+async def _connected(client: _Client) -> None:
+    """Connect; where that fails or is cancelled, leave no socket behind."""
+    client.is_connecting = True
+    try:
+        await client.__aenter__()
+    except BaseException:
+        await _thread_over(client)
+        client.drop(tells_will=False)
+        raise
+
+
+async def _thread_over(client: _Client) -> None:
+    """Wait until the thread that connects is done: it cannot be cancelled."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(3.0 * CONNECT_S):
+            while client.is_connecting:  # noqa: ASYNC110  it is a thread that ends it
+                await asyncio.sleep(0.02)
+    await asyncio.sleep(0)  # what the thread gave to this loop comes first
