@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from grafana_foundation_sdk.builders import common as build
 from grafana_foundation_sdk.builders import dashboard as dash
@@ -21,6 +21,9 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from deploy.grafana.generate.influxql import SOURCE, Query
 from deploy.grafana.generate.look import CALM, Steps, Style, Words
+
+P = TypeVar("P")
+"""A builder of the SDK: its methods return itself, and no common base class says so."""
 
 GAP_MS = 120_000.0
 """A curve goes on over a gap of at most two minutes; a longer one is shown."""
@@ -119,17 +122,19 @@ def timeline(text: Text, query: Query, *, words: Words) -> timelines.Panel:
     return panel.thresholds(_thresholds(((None, CALM),)))
 
 
-def _common(panel: Any, text: Text, queries: Sequence[Query], unit: str) -> Any:
-    panel.title(text.title).description(text.about).unit(unit)
-    panel.datasource(DataSourceRef(type_val=SOURCE["type"], uid=SOURCE["uid"]))
+def _common(panel: P, text: Text, queries: Sequence[Query], unit: str) -> P:
+    its: Any = panel
+    its.title(text.title).description(text.about).unit(unit)
+    its.datasource(DataSourceRef(type_val=SOURCE["type"], uid=SOURCE["uid"]))
     for letter, query in zip("ABCDEFGH", queries, strict=False):
-        panel.with_target(query.named(letter))
+        its.with_target(query.named(letter))
     return panel
 
 
-def _styled(panel: Any, styles: Sequence[Style]) -> Any:
+def _styled(panel: P, styles: Sequence[Style]) -> P:
+    its: Any = panel
     for style in styles:
-        panel.override_by_name(style.name, style.properties())
+        its.override_by_name(style.name, style.properties())
     return panel
 
 
