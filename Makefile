@@ -6,7 +6,7 @@ BIN        := $(VENV)/bin
 STAMP      := $(VENV)/.ready
 LOCK_VENV  := .venv-lock
 PACKAGES   := $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /__init__.py,\
-              station configs drivers optimizer northbound controller hil cli benchmarks)))
+              station configs drivers optimizer northbound controller hil cli benchmarks deploy/grafana)))
 BENCHMARKS ?= $(sort $(basename $(notdir $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))))
 WORKERS    ?= 2
 DEMO_ARGS  ?=

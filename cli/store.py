@@ -1,4 +1,4 @@
-"""``heliodock store``: what a store holds, whether it is whole, its signals as CSV or Parquet, copies of it."""
+"""``heliodock store``: what a store holds, why a device did what it did, its signals as a table, copies of it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +29,7 @@ GROUP_HELP = (
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     from cli.store_export import export
+    from cli.store_why import why
 
     group = typer.Typer(help=GROUP_HELP, no_args_is_help=True)
     group.command("info", epilog="Example: heliodock store info my.yaml")(info)
@@ -36,6 +37,8 @@ def register(app: typer.Typer) -> None:
         "Example: heliodock store export my.yaml day.csv --signal grid_kw --signal pv_kw --from 2026-03-01"
     )
     group.command("export", epilog=example)(export)
+    why_example = "Example: heliodock store why my.yaml ac3 2026-03-01T14:03"
+    group.command("why", epilog=why_example)(why)
     group.command("verify", epilog="Example: heliodock store verify my.yaml")(verify)
     group.command("backup", epilog="Example: heliodock store backup my.yaml /media/usb/my-2026-03-01")(backup)
     restore_example = "Example: heliodock store restore /media/usb/my-2026-03-01 my.store"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import process_time
 
 from controller.history import HistoryKeeper
+from controller.loop import Cycle
 from controller.planning import planning_input
 from controller.sessions import ended
 from controller.step import start, step
@@ -43,12 +44,18 @@ STRATEGIES = ("uncontrolled", *BASELINES, "rules", "mpc", "oracle")
 Progress = Callable[[str, float], None]
 """Called with the strategy and the share of its run that is done, 0..1."""
 
+Observer = Callable[[Cycle], None]
+"""Called after each cycle of a controlled strategy, as the live loop calls its own; nothing is ever late."""
 
-def run_strategy(run: TwinRun, strategy: str, progress: Progress | None = None) -> Account:
+
+def run_strategy(
+    run: TwinRun, strategy: str, progress: Progress | None = None, observer: Observer | None = None
+) -> Account:
     """Return the account of one strategy; ``strategy`` is one of ``STRATEGIES`` but ``oracle``."""
     began_s = process_time()
     world = run.world()
-    driver = _Uncontrolled(run, world) if strategy == "uncontrolled" else _Controlled(run, world, strategy)
+    is_free = strategy == "uncontrolled"
+    driver = _Uncontrolled(run, world) if is_free else _Controlled(run, world, strategy, observer)
     steps = round(run.days * 86_400.0 / run.step_s)
     for index in range(steps):
         _cycle(world, driver, run.step_s)
@@ -92,8 +99,9 @@ class _Uncontrolled:
 class _Controlled:
     """``step`` in the loop, with a plan from the optimizer, from a baseline, or none (rules)."""
 
-    def __init__(self, run: TwinRun, world: World, strategy: str) -> None:
+    def __init__(self, run: TwinRun, world: World, strategy: str, observer: Observer | None) -> None:
         self._run = run
+        self._observer = observer
         self._site = run.controlled_site
         self._world = world
         self._strategy = strategy
@@ -110,11 +118,15 @@ class _Controlled:
         world = self._world
         now = world.now
         snapshot = Snapshot(now, world.readings(), self._writes)
-        decision = step(self._site, self._state, snapshot, self._plan_for(snapshot), now)
+        plan = self._plan_for(snapshot)
+        decision = step(self._site, self._state, snapshot, plan, now)
         world.apply(decision.setpoints)
         self._writes = _confirmed(decision, now.mono_s)
         self._keeper.add(now.at, decision.balance, self._run.step_s)
-        self._keeper.ended(ended(self._state.sessions, decision.state.sessions, now), now.at)
+        gone = ended(self._state.sessions, decision.state.sessions, now)
+        self._keeper.ended(gone, now.at)
+        if self._observer is not None:
+            self._observer(Cycle(snapshot, decision, plan, gone, 0.0))
         self._state = decision.state
         if decision.replan and self._strategy == "mpc":
             self._make_plan(snapshot)

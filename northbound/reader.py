@@ -150,6 +150,14 @@ class StoreReader:
         """Return the wishes that hold at ``now_at``."""
         return live_requests(self._ledger, now_at)
 
+    def requests_in_force(self, at: datetime) -> tuple[Request, ...]:
+        """Return the wishes that were made by ``at``, and then neither over nor withdrawn."""
+        return _requests(
+            self._ledger,
+            "made_at <= ? AND expires_at > ? AND (withdrawn_at IS NULL OR withdrawn_at > ?)",
+            (utc_text(at),) * 3,
+        )
+
     def last_plan(self) -> dict[str, Any] | None:
         """Return the last plan as plain data (``station.plan.Plan`` field by field), or None."""
         row = self._ledger.execute("SELECT body FROM plan ORDER BY id DESC LIMIT 1").fetchone()
@@ -201,10 +209,15 @@ def history_of(store: StoreReader, now_at: datetime, *, cycle_s: float, days: fl
 
 def live_requests(connection: sqlite3.Connection, now_at: datetime | None) -> tuple[Request, ...]:
     """Return the wishes in a ledger that nobody withdrew and that hold beyond ``now_at``."""
+    until = "" if now_at is None else utc_text(now_at)
+    return _requests(connection, "withdrawn_at IS NULL AND expires_at > ?", (until,))
+
+
+def _requests(connection: sqlite3.Connection, condition: str, values: tuple[str, ...]) -> tuple[Request, ...]:
     rows = connection.execute(
         "SELECT request_id, kind, owner, expires_at, min_kw, max_kw, asset_id FROM request"
-        " WHERE withdrawn_at IS NULL AND expires_at > ? ORDER BY made_at, request_id",
-        ("" if now_at is None else utc_text(now_at),),
+        f" WHERE {condition} ORDER BY made_at, request_id",
+        values,
     )
     return tuple(
         Request(

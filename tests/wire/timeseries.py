@@ -78,6 +78,11 @@ class InfluxQuery:
         series: list[dict[str, Any]] = result.get("series", [])
         return series
 
+    def write(self, lines: str) -> None:
+        """Write points; their times are in ms."""
+        url = f"http://127.0.0.1:{self.port}/write?{urlencode({'db': self.database, 'precision': 'ms'})}"
+        urllib.request.urlopen(url, lines.encode(), timeout=30).close()
+
     def total(self, measurement: str, field: str) -> tuple[int, float]:
         """Return how many points there are of a field in all series, and their sum."""
         found = self.ask(f'SELECT COUNT("{field}"), SUM("{field}") FROM "{measurement}"')

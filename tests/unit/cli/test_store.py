@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from northbound.feed import Feed
-from northbound.rows import AlarmRaised, CommandRow
+from northbound.rows import AlarmCleared, AlarmRaised, CommandRow, RequestMade
 from northbound.store import Store
+from station.limits import Interval
+from station.request import Request, RequestKind
 from tests.unit.cli.station import demo_with, heliodock, refusal
 
 START = datetime(2019, 9, 2, 7, tzinfo=UTC)
@@ -175,3 +177,64 @@ def test_a_backup_with_a_fault_is_not_brought_back(store: Path, tmp_path: Path) 
     result = heliodock("store", "restore", tmp_path / "copy", tmp_path / "again")
     assert (result.exit_code, "says otherwise" in result.stderr) == (1, True)
     assert not (tmp_path / "again").exists()
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    """Return a store in which connector ac3 was slow at 07:03 UTC: a limit of the operator held it back."""
+    opened = Store(tmp_path / "my.store", "demo")
+    for second in range(600):
+        slow = 120 <= second < 300
+        measured = {"ac3.power_kw": 2.0 if slow else 7.0, "ac3.setpoint_kw": 2.0 if slow else 7.0}
+        opened.record(at(second), {**measured, "ac3.soc": nan, "ac4.power_kw": 1.0, "grid_kw": 49.0})
+    limit = Interval(-1e6, 50.0)
+    wish = Request("r1", RequestKind.OPERATOR_IMPORT_LIMIT, "grid", at(300), limit)
+    opened.enter(CommandRow(at(1), "ac3", 7.0, 30.0, False, ()))
+    opened.enter(CommandRow(at(2), "ac4", 1.0, 30.0, False, ("own limit",)))
+    opened.enter(RequestMade(at(119), wish))
+    opened.enter(CommandRow(at(120), "ac3", 2.0, 30.0, True, ("pcc: 50 kW by the operator",)))
+    opened.enter(AlarmRaised(at(150), "ac4: silent"))
+    opened.enter(AlarmCleared(at(170), "ac4: silent"))
+    opened.enter(CommandRow(at(300), "ac3", 7.0, 30.0, False, ()))
+    assert opened.close(30.0)
+    return tmp_path / "my.store"
+
+
+def test_why_tells_what_a_device_did_and_what_held_it_back(told: Path) -> None:
+    found = json.loads(heliodock("store", "why", told, "ac3", at(190).isoformat(), "--json", "-").stdout)
+    assert found["at"] == at(180).isoformat()
+    assert found["values"] == {
+        "ac3.power_kw": 2.0,
+        "ac3.setpoint_kw": 2.0,
+        "ac3.soc": None,
+        "grid_kw": pytest.approx(49.0),
+    }
+    assert [(row["power_kw"], row["reasons"]) for row in found["commands"]] == [
+        (2.0, ["pcc: 50 kW by the operator"]),
+        (7.0, []),
+    ]
+    assert [wish["request_id"] for wish in found["requests"]] == ["r1"]
+    assert found["alarms"] == []
+    text = heliodock("store", "why", told, "ac3", at(160).isoformat()).stdout
+    assert "pcc: 50 kW by the operator" in text
+    assert "alarm since 09-02 07:02:30: ac4: silent" in text
+    assert "wish r1 of grid: operator_import_limit, at most 50 kW, until 09-02 07:05:00" in text
+
+
+def test_why_reaches_back_to_the_last_command_and_forgets_a_wish_that_is_over(told: Path) -> None:
+    later = at(1200).isoformat()
+    found = json.loads(heliodock("store", "why", told, "ac3", later, "--json", "-").stdout)
+    assert [row["power_kw"] for row in found["commands"]] == [7.0]
+    assert (found["requests"], set(found["values"].values())) == ([], {None})
+
+
+def test_why_takes_local_time_beside_a_site_file_and_refuses_it_elsewhere(told: Path) -> None:
+    site = demo_with(told.parent)
+    assert "no asset 'ac9'; did you mean" in refusal(
+        heliodock("store", "why", told, "ac9", at(0).isoformat())
+    )
+    assert "names no time zone" in refusal(heliodock("store", "why", told, "ac3", "2019-09-02T07:03"))
+    told.rename(told.parent / "site.store")
+    text = heliodock("store", "why", site, "ac3", "2019-09-02T00:03").stdout
+    assert text.startswith("ac3 at 2019-09-02 00:03 (America/Los_Angeles)")
+    assert "pcc: 50 kW by the operator" in text

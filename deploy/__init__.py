@@ -1,0 +1,1 @@
+"""What a station is deployed with; never part of the wheel."""

@@ -1,0 +1,1 @@
+"""Grafana: what is provisioned, and what it is generated from."""
