@@ -121,7 +121,7 @@ class App:
             return None
         wanted = settings.loaded.sinks
         store = Store(settings.store_dir, self.site.site_id, feeds=feeds_of(self.site, wanted))
-        self.sinks = sinks_of(wanted, store, self.clock)
+        self.sinks = sinks_of(self.site, wanted, store, self.clock)
         return store
 
     def _remembered(self, settings: AppSettings) -> tuple[ControlState, History, frozenset[str]]:

@@ -110,7 +110,9 @@ class MqttSink:
         for topic, options in filters:
             answers = await client.subscribe(topic, options=options)
             if any(getattr(answer, "value", answer) >= 128 for answer in answers):
-                raise LinkFailed(f"not authorised: the broker does not let us subscribe to {topic}", is_wrong=True)
+                raise LinkFailed(
+                    f"not authorised: the broker does not let us subscribe to {topic}", is_wrong=True
+                )
 
     async def _listen(self, client: aiomqtt.Client, online: Message, heard: asyncio.Event) -> None:
         """Take what the broker sends, until it is gone."""
@@ -131,7 +133,9 @@ class MqttSink:
         try:
             await asyncio.wait_for(heard.wait(), TIMEOUT_S)
         except TimeoutError:
-            cause = f"not authorised: user '{self._settings.username}' must be let write and read {online.topic}"
+            cause = (
+                f"not authorised: user '{self._settings.username}' must be let write and read {online.topic}"
+            )
             raise LinkFailed(cause, is_wrong=True) from None
         self._came_back()
         while True:
@@ -159,11 +163,12 @@ class MqttSink:
             return await self._put_aside(parcel, f"the broker hung up {times} times while this was sent")
         try:
             messages = unpacked(parcel.body)
+        except ValueError as wrong:
+            return await self._put_aside(parcel, str(wrong))
+        try:
             async with asyncio.TaskGroup() as tasks:
                 for message in messages:
                     tasks.create_task(_publish(client, message))
-        except ValueError as wrong:
-            await self._put_aside(parcel, str(wrong))
         except* aiomqtt.MqttCodeError:
             self._hung_up = (parcel.number, times + 1 if parcel.number == number else 1)
             raise

@@ -106,7 +106,7 @@ class _Client(aiomqtt.Client):
         reason = "Disconnect with will message" if tells_will else "Normal disconnection"
         with suppress(OSError, ValueError):
             self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, reason))
-        self._client._sock_close()  # noqa: SLF001  a full buffer keeps paho from closing it
+        self._client._sock_close()
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # so that asyncio does not report it as never seen
 

@@ -7,6 +7,7 @@ import structlog
 
 from northbound.feed import Feed, Sink, SinkStatus
 from northbound.lines import influx_feed
+from northbound.mqtt_messages import mqtt_feed
 from northbound.store import Store
 from station.clock import Clock, Instant
 from station.sinks import SinkSettings
@@ -26,16 +27,22 @@ def feeds_of(site: Site, settings: SinkSettings) -> tuple[Feed, ...]:
     feeds: list[Feed] = []
     if settings.influxdb is not None:
         feeds.append(influx_feed(site))
+    if settings.mqtt is not None:
+        feeds.append(mqtt_feed(site, settings.mqtt))
     return tuple(feeds)
 
 
-def sinks_of(settings: SinkSettings, store: Store, clock: Clock) -> tuple[Sink, ...]:
-    """Return the sinks of a site; each empties its outbox in ``store``."""
+def sinks_of(site: Site, settings: SinkSettings, store: Store, clock: Clock) -> tuple[Sink, ...]:
+    """Return the sinks of a site; each empties its outbox in ``store``, and MQTT's may leave requests there."""
     sinks: list[Sink] = []
     if settings.influxdb is not None:
         from northbound.influx import InfluxSink  # noqa: PLC0415  half a second that others need not wait for
 
         sinks.append(InfluxSink(settings.influxdb, store.outbox(InfluxSink.name), clock))
+    if settings.mqtt is not None:
+        from northbound.mqtt import MqttSink  # noqa: PLC0415  the same
+
+        sinks.append(MqttSink(settings.mqtt, site, store, clock))
     return tuple(sinks)
 
 
