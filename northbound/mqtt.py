@@ -39,6 +39,9 @@ WRONG_S = 30.0
 """The pause while the settings are wrong: a person must mend them."""
 
 PARCELS_MOST = 200
+PARCELS_AT_ONCE = 20
+"""On their way at once. Where the connection breaks then, so many may come a second time, with the same ids."""
+
 BYTES_MOST = 1_000_000
 
 FAREWELL_S = 2.0
@@ -146,15 +149,33 @@ class MqttSink:
                 await asyncio.sleep(IDLE_S)
 
     async def _send(self, client: aiomqtt.Client, parcels: list[Parcel]) -> None:
-        sent = 0
+        """Send parcels in order, several at once; one during which the broker hung up before goes alone."""
+        at_once = 1 if self._hung_up[1] else PARCELS_AT_ONCE
+        for first in range(0, len(parcels), at_once):
+            await self._send_some(client, parcels[first : first + at_once])
+
+    async def _send_some(self, client: aiomqtt.Client, parcels: list[Parcel]) -> None:
+        """Send parcels and note those that the broker has, up to the first that it has not."""
+        tasks = [asyncio.create_task(self._send_one(client, parcel)) for parcel in parcels]
         try:
-            for parcel in parcels:
-                await self._send_one(client, parcel)
-                sent = parcel.number
-                self._status = replace(self._status, sent=self._status.sent + 1)
+            await asyncio.wait(tasks)
         finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            sent = next((i for i, end in enumerate(ends) if end is not None), len(ends))
             if sent:
-                await asyncio.to_thread(self._outbox.delivered, sent)
+                await asyncio.to_thread(self._outbox.delivered, parcels[sent - 1].number)
+                self._status = replace(self._status, sent=self._status.sent + sent)
+        if sent < len(parcels):
+            raise self._noted(parcels[sent].number, ends[sent])
+        self._hung_up = (0, 0)
+
+    def _noted(self, number: int, error: BaseException | None) -> BaseException:
+        """Count how often the broker hung up while a parcel was the first that it did not have."""
+        if isinstance(error, aiomqtt.MqttCodeError):
+            self._hung_up = (number, self._hung_up[1] + 1 if self._hung_up[0] == number else 1)
+        return error or AssertionError("a parcel is neither sent nor not")
 
     async def _send_one(self, client: aiomqtt.Client, parcel: Parcel) -> None:
         """Return once the broker has acknowledged all messages of a parcel, or it is put aside."""
@@ -165,13 +186,11 @@ class MqttSink:
             messages = unpacked(parcel.body)
         except ValueError as wrong:
             return await self._put_aside(parcel, str(wrong))
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for message in messages:
-                    tasks.create_task(_publish(client, message))
-        except* aiomqtt.MqttCodeError:
-            self._hung_up = (parcel.number, times + 1 if parcel.number == number else 1)
-            raise
+        ends = await asyncio.gather(*(_publish(client, each) for each in messages), return_exceptions=True)
+        for end in ends:
+            if end is not None:
+                raise end
+        return None
 
     async def _put_aside(self, parcel: Parcel, cause: str) -> None:
         log.warning("mqtt: a message is put aside", number=parcel.number, cause=cause)

@@ -44,21 +44,25 @@ class RequestDesk:
 
     def take(self, told: Told, now: Instant) -> Message | None:
         """Take up one message and return its acknowledgement, None where it has no id; never raises."""
-        now_at = now.at
         try:
-            command = command_of(self._site, told, now_at, self._pace)
-            match command:
-                case Request():
-                    command_id, expires_at = command.request_id, command.expires_at
-                    self._enter(command, now_at)
-                case Withdrawal():
-                    command_id, expires_at = command.command_id, None
-                    self._withdraw(command, now_at)
+            command = command_of(self._site, told, now.at, self._pace)
+            expires_at = self._taken_up(command, now.at)
         except Refused as refused:
             self._audit(refused, now)
             return self._ack(refused.command_id, refused.cause, None)
+        command_id = command.request_id if isinstance(command, Request) else command.command_id
         log.info("a command was accepted", id=command_id, owner=command.owner, topic=told.topic)
         return self._ack(command_id, None, expires_at)
+
+    def _taken_up(self, command: Request | Withdrawal, now_at: datetime) -> datetime | None:
+        """Do what is asked and return until when it holds."""
+        match command:
+            case Request():
+                self._enter(command, now_at)
+                return command.expires_at
+            case Withdrawal():
+                self._withdraw(command, now_at)
+                return None
 
     def _enter(self, request: Request, now_at: datetime) -> None:
         if len(self._live(request.request_id, request.owner, now_at)) >= LIVE_MOST:

@@ -10,8 +10,10 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -27,6 +29,9 @@ TIMEOUT_S = 8.0
 
 CONNECT_S = 4.0
 """Bounds each of name look-up apart: the connection, and each step of the TLS handshake."""
+
+IN_FLIGHT_MOST = 100
+"""Messages to the broker that it has not acknowledged; it may permit fewer."""
 
 QUEUED_MOST = 100
 """Messages from the broker that may wait; more are dropped and not acknowledged."""
@@ -75,7 +80,7 @@ async def linked(settings: MqttSettings, identifier: str, will: Message) -> Asyn
 def failure_of(error: aiomqtt.MqttError, settings: MqttSettings) -> LinkFailed:
     """Return what an error of aiomqtt means to an operator."""
     text = str(error)
-    if isinstance(error, aiomqtt.MqttConnectError):
+    if isinstance(error, MqttConnectError):
         code = getattr(error.rc, "value", error.rc)
         if code in REFUSED_FOR_GOOD:
             return LinkFailed(f"not authorised: the broker refuses user '{settings.username}'", is_wrong=True)
@@ -86,6 +91,17 @@ def failure_of(error: aiomqtt.MqttError, settings: MqttSettings) -> LinkFailed:
     if text == "Operation timed out":
         return LinkFailed(f"no answer within {TIMEOUT_S:.0f} s")
     return LinkFailed(text or "the connection broke")
+
+
+class _Socket(ssl.SSLSocket):
+    """A TLS socket that closes itself where the handshake fails: paho forgets it open then."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 class _Client(aiomqtt.Client):
@@ -101,11 +117,28 @@ class _Client(aiomqtt.Client):
         finally:
             self.is_connecting = False
 
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        """As aiomqtt does it, but not for a socket that is closed when the event loop comes to it."""
+
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as broken:  # noqa: BLE001  whatever it is, the connection is over
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(broken)
+
+        def register() -> None:
+            if client.socket() is sock:
+                self._loop.add_writer(sock.fileno(), write)
+
+        self._loop.call_soon_threadsafe(register)
+
     def drop(self, *, tells_will: bool) -> None:
         """End the connection at once, in whatever state it is."""
         reason = "Disconnect with will message" if tells_will else "Normal disconnection"
         with suppress(OSError, ValueError):
             self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, reason))
+            self._client.loop_write()
         self._client._sock_close()
         if self._disconnected.done() and not self._disconnected.cancelled():
             self._disconnected.exception()  # so that asyncio does not report it as never seen
@@ -113,7 +146,7 @@ class _Client(aiomqtt.Client):
 
 async def _made(settings: MqttSettings, identifier: str, will: Message) -> _Client:
     password, context = await asyncio.to_thread(_credentials, settings)
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.MaximumPacketSize = PACKET_BYTES_MOST
     client = _Client(
         settings.host,
@@ -126,11 +159,12 @@ async def _made(settings: MqttSettings, identifier: str, will: Message) -> _Clie
         identifier=identifier,
         will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain),
         keepalive=KEEPALIVE_S,
+        max_inflight_messages=IN_FLIGHT_MOST,
         timeout=TIMEOUT_S,
         max_queued_incoming_messages=QUEUED_MOST,
         logger=_quiet,
     )
-    client.pending_calls_threshold = QUEUED_MOST
+    client.pending_calls_threshold = 100_000  # else it warns
     return client
 
 
@@ -143,10 +177,12 @@ def _credentials(settings: MqttSettings) -> tuple[str, ssl.SSLContext | None]:
     if settings.ca_file is None:
         return password, None
     try:
-        return password, ssl.create_default_context(cafile=settings.ca_file)
+        context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as wrong:
         cause = wrong.strerror if not isinstance(wrong, ssl.SSLError) else "is no certificate"
         raise LinkFailed(f"{settings.ca_file}: {cause}", is_wrong=True) from None
+    context.sslsocket_class = _Socket
+    return password, context
 
 
 async def _connected(client: _Client) -> None:

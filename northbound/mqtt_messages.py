@@ -127,7 +127,7 @@ def _of_record(names: _Names, pace: Pace, at: datetime, values: Mapping[str, flo
 def _state(names: _Names, owner: str, at: datetime, fields: Mapping[str, object]) -> Message:
     told = _text(at)
     head = {"id": f"{owner}@{told}", "at": told, "kind": names.kinds.get(owner, "site")}
-    return Message(topic_of(names.site_id, owner, "state"), _json(head | fields), retain=True)
+    return Message(topic_of(names.site_id, owner, "state"), _json({**head, **fields}), retain=True)
 
 
 def _of_event(site: Site, event: Event) -> bytes | None:

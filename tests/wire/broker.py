@@ -51,7 +51,7 @@ class Broker:
 
     def settings(self, host: str = "localhost", **changes: Any) -> MqttSettings:
         """Return how heliodock reaches it."""
-        values = {
+        values: dict[str, Any] = {
             "username": "heliodock",
             "password": Secret(self.secrets / "heliodock_mqtt_password"),
             "ca_file": self.secrets / "ca.crt",

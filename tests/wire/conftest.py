@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.wire.broker import Broker, make_secrets
 from tests.wire.timeseries import influxdb, victoria_metrics
 
 INSTALL = "is not installed (tests/system_packages.sh installs it as root)"
@@ -29,3 +30,18 @@ def victoria_port(tmp_path: Path) -> Iterator[int]:
         pytest.skip(f"victoria-metrics {INSTALL}")
     with victoria_metrics(program, tmp_path) as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def mqtt_secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with all secrets of the deployment."""
+    return make_secrets(tmp_path_factory.mktemp("mqtt"))
+
+
+@pytest.fixture
+def broker(tmp_path: Path, mqtt_secrets: Path) -> Iterator[Broker]:
+    """Give a real Mosquitto that runs."""
+    broker = Broker(tmp_path / "broker", mqtt_secrets)
+    broker.start()
+    yield broker
+    broker.stop()

@@ -49,9 +49,9 @@ def test_a_site_without_northbound_settings_has_no_feed_and_no_sink(store: Store
 
 async def test_a_site_with_an_influxdb_has_its_feed_and_its_sink_under_one_name(store: Store) -> None:
     settings = SinkSettings(influxdb=InfluxSettings("http://127.0.0.1:1", "heliodock", "heliodock"))
-    feeds, sinks = feeds_of(a_site(), settings), sinks_of(settings, store, QuickClock())
+    feeds, sinks = feeds_of(a_site(), settings), sinks_of(a_site(), settings, store, QuickClock())
     assert [feed.sink for feed in feeds] == [sink.name for sink in sinks] == ["influxdb"]
-    assert sinks_of(SinkSettings(), store, QuickClock()) == ()
+    assert sinks_of(a_site(), SinkSettings(), store, QuickClock()) == ()
 
 
 async def test_a_sink_that_breaks_down_is_started_again_ever_later() -> None:
