@@ -28,14 +28,27 @@ STEP_KW = 0.05
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """The import to hold now in kW, and what sets it: the code and the words of a reason."""
+
+    power_kw: float
+    code: str = "demand window"
+    words: str = "to hold the billed mean"
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
-    """The connectors in the order of urgency, most urgent first, with their wishes, limits and memories."""
+    """The connectors in the order of urgency, most urgent first, with their wishes, limits and memories.
+
+    ``cap`` is what cars give way to.
+    """
 
     order: Sequence[Connector]
     wishes_kw: Mapping[str, float]
     last_kw: Mapping[str, float]
     intervals: Mapping[str, Interval]
     memories: Mapping[str, ConnectorMemory]
+    cap: Cap = Cap(float("inf"))
 
 
 def allocate(
@@ -72,7 +85,7 @@ def _cut(fleet: Fleet, excess_kw: float, reasons: list[Reason]) -> dict[str, flo
             offers_kw[connector.asset_id] = offer_kw - give_kw
             excess_kw -= give_kw
             reasons.append(
-                Reason("demand window", connector.asset_id, f"gives {give_kw:.1f} kW to hold the billed mean")
+                Reason(fleet.cap.code, connector.asset_id, f"gives {give_kw:.1f} kW {fleet.cap.words}")
             )
     return offers_kw
 

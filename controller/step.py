@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller import balance, demand, rules
-from controller.allocate import Fleet, allocate, remember
+from controller.allocate import Cap, Fleet, allocate, remember
 from controller.balance import BaseEstimate
 from controller.dispatch import Dispatch, Flows, Support, dispatch, excess_kw, smooth
 from controller.envelope import REACTION_S, Books, constraints_in_force, settled
@@ -103,14 +103,14 @@ def step(site: Site, state: ControlState, snapshot: Snapshot, plan: Plan | None,
     flows = _flows(cycle, base.base_kw)
     window = demand.advance(site, state, _grid_kw(cycle, flows), now, is_measured=not base.is_worst_case)
     wanted = _wanted(cycle, plan, window)
-    cap_kw = _cap_kw(cycle, wanted, window)
+    cap = _cap(cycle, wanted, window)
     astray_s = astray_since_s(site, state, seen, cycle.live, now)
     books = _books(cycle, base.base_kw, astray_s)
-    choice = _choose(cycle, wanted, flows, books, cap_kw)
+    choice = _choose(cycle, wanted, flows, books, cap)
     guarded = choice.guarded
     setpoints, grants = _issue(cycle, guarded)
     cause = replan_cause(site, state, cycle.sessions, plan, now)
-    facts = _facts(cycle, flows, samples[-1].grid_kw, base, lag_s=lag_s, cap_kw=cap_kw)
+    facts = _facts(cycle, flows, samples[-1].grid_kw, base, lag_s=lag_s, cap_kw=cap.power_kw)
     new_state = ControlState(
         started_s=state.started_s,
         cycles=state.cycles + 1,
@@ -229,20 +229,21 @@ def _hidden_kw(
     return hidden_kw
 
 
-def _cap_kw(cycle: _Cycle, wanted: Wanted, window: DemandWindow) -> float:
+def _cap(cycle: _Cycle, wanted: Wanted, window: DemandWindow) -> Cap:
     """Return the import to hold now: the demand window's, at most the hard limit less the base load's growth."""
     site = cycle.site
-    hard_kw = min(
-        (
-            constraint.bound
-            for constraint in constraints_in_force(site, cycle.snapshot)
-            if constraint.direction is Direction.IMPORT and constraint.base_weight == 1.0
-        ),
-        default=float("inf"),
-    )
     peak_kw = float("inf") if wanted.follows_rules else wanted.peak_kw
     allowed_kw = demand.allowed_kw(site, window, peak_kw)
-    return min(hard_kw - site.base_load.growth_kw, allowed_kw)
+    limits = [
+        constraint
+        for constraint in constraints_in_force(site, cycle.snapshot)
+        if constraint.direction is Direction.IMPORT and constraint.base_weight == 1.0
+    ]
+    lowest = min(limits, key=lambda constraint: constraint.bound, default=None)
+    if lowest is None or lowest.bound - site.base_load.growth_kw > allowed_kw:
+        return Cap(allowed_kw)
+    words = f"to hold {lowest.bound:g} kW ({lowest.name})"
+    return Cap(lowest.bound - site.base_load.growth_kw, "limit", words)
 
 
 def _books(cycle: _Cycle, base_kw: float, astray_s: Mapping[str, float]) -> Books:
@@ -268,7 +269,7 @@ def _books(cycle: _Cycle, base_kw: float, astray_s: Mapping[str, float]) -> Book
     )
 
 
-def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: float) -> _Choice:
+def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap: Cap) -> _Choice:
     """Battery first, cars in what is left, and the gate over both."""
     site = cycle.site
     expected_kw = sum(
@@ -288,15 +289,15 @@ def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap_kw: f
         wanted,
         flows,
         cycle.intervals,
-        cap_kw=cap_kw,
+        cap_kw=cap.power_kw,
         old=Support(cycle.state.support_kw, cycle.state.support_rose_s),
         now=cycle.now,
         dt_s=cycle.dt_s,
     )
-    over_kw = excess_kw(site, net_kw, cycle.intervals, cap_kw)
+    over_kw = excess_kw(site, net_kw, cycle.intervals, cap.power_kw)
     smooth_excess_kw = smooth(cycle.state.smooth_excess_kw, over_kw, cycle.dt_s)
     order = sorted(site.connectors, key=lambda c: (_urgency_s(cycle, c), c.asset_id))
-    fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors)
+    fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors, cap)
     offers_kw, reasons = allocate(fleet, _before_cars(cycle, books, sent), smooth_excess_kw, cycle.now)
     proposal = Proposal(
         powers_kw={**wanted.powers_kw, **sent.batteries_kw, **offers_kw},

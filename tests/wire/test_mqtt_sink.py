@@ -182,6 +182,7 @@ async def test_a_broker_that_is_killed_in_the_midst_of_it_gets_the_rest_when_it_
     told = Listener()
     sink = MqttSink(broker.settings(), SITE, store, QuickClock())
     task = asyncio.create_task(sink.run())
+    before = 0
     for kills in range(3):
         with suppress(aiomqtt.MqttError):
             async with listening(broker, told, None):
