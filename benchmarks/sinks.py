@@ -205,7 +205,7 @@ def path_shim(port: int) -> Iterator[str]:
 @contextmanager
 def influxdb(program: str, directory: Path) -> Iterator[int]:
     """Run an InfluxDB 1.x on free ports with its data in ``directory``; give its port."""
-    port, rpc_port = (_free_port() for _ in range(2))
+    port, rpc_port = (free_port() for _ in range(2))
     config = directory / "influxdb.conf"
     config.write_text(INFLUX_CONFIG.format(directory=directory, port=port, rpc_port=rpc_port))
     quiet = subprocess.DEVNULL
@@ -217,7 +217,8 @@ def influxdb(program: str, directory: Path) -> Iterator[int]:
             server.terminate()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 

@@ -6,6 +6,7 @@ is closed here: its socket after a failed or cancelled connect, its flood of war
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -160,6 +161,7 @@ async def _made(settings: MqttSettings, identifier: str, will: Message) -> _Clie
         will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain),
         keepalive=KEEPALIVE_S,
         max_inflight_messages=IN_FLIGHT_MOST,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         timeout=TIMEOUT_S,
         max_queued_incoming_messages=QUEUED_MOST,
         logger=_quiet,
