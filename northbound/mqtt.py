@@ -82,7 +82,11 @@ class MqttSink:
     async def run(self) -> None:
         """Connect and send until cancelled; then say ``offline`` where there is a connection."""
         while True:
-            await self._pause(self._failed(await self._session()))
+            failed = await self._session()
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # a group whose tasks fail meanwhile forgets it
+                raise asyncio.CancelledError
+            await self._pause(self._failed(failed))
 
     async def _session(self) -> LinkFailed:
         """Work through one connection and return why it ended."""

@@ -79,10 +79,14 @@ async def station(broker: Broker, store: Store) -> AsyncIterator[MqttSink]:
     async with broker.client() as client:
         await client.subscribe(f"{ROOT}/status", qos=1)
         task = asyncio.create_task(sink.run())
-        async for message in client.messages:
-            assert isinstance(message.payload, bytes)
-            if json.loads(message.payload)["state"] == "online" and not message.retain:
-                break
+        try:
+            async with asyncio.timeout(20.0):
+                async for message in client.messages:
+                    assert isinstance(message.payload, bytes)
+                    if json.loads(message.payload)["state"] == "online" and not message.retain:
+                        break
+        except TimeoutError:
+            raise AssertionError(f"not online: {sink.status}") from None
     try:
         yield sink
     finally:

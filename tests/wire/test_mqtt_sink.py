@@ -226,18 +226,18 @@ class Forgetful:
 async def test_a_process_that_dies_before_it_notes_the_delivery_sends_the_same_ids_again(
     broker: Broker, store: Store
 ) -> None:
-    fill(store, 30)
+    fill(store, 15)
     told = Listener()
     async with listening(broker, told):
         first = MqttSink(broker.settings(), SITE, store, QuickClock())
         first._outbox = Forgetful(store.outbox(SINK))
         task = asyncio.create_task(first.run())
-        await until(lambda: len(told.ids) >= 122)
+        await until(lambda: len(told.ids) >= 62)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         before = dict(told.ids)
         await drain(broker, store)
-        await until(lambda: sum(told.ids.values()) >= sum(before.values()) + 122)
+        await until(lambda: sum(told.ids.values()) >= sum(before.values()) + 62)
     assert set(told.ids) == set(before)
     payloads = {(topic, payload["id"]): payload for topic, payload, _ in told.messages}
     assert all(payload == payloads[topic, payload["id"]] for topic, payload, _ in told.messages)
@@ -377,3 +377,24 @@ async def test_a_process_that_is_killed_is_told_offline_by_its_will(broker: Brok
     states = [(payload["state"], payload["at"]) for payload in told.of("status")]
     assert states[0][0] == "online"
     assert states[-1] == ("offline", None)
+
+
+async def test_it_ends_when_it_is_told_to_whatever_breaks_in_that_moment(
+    broker: Broker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listens = asyncio.Event()
+
+    async def listen(*_: object) -> None:
+        listens.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise aiomqtt.MqttError("broke in the same moment") from None
+
+    monkeypatch.setattr(MqttSink, "_listen", listen)
+    task = asyncio.create_task(MqttSink(broker.settings(), SITE, store, LiveClock()).run())
+    await listens.wait()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=10.0)
+    assert done
+    assert task.cancelled()
