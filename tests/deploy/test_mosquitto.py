@@ -11,9 +11,10 @@ def test_the_real_broker_takes_settings_access_list_and_secrets_without_a_compla
     broker = Broker(tmp_path / "broker", make_secrets(tmp_path))
     broker.start()
     broker.stop()
-    said = (tmp_path / "broker" / "log").read_text()
-    assert "running" in said
-    assert not re.search(r"(?i)error|warning: (?!mosquitto should not be run as root)", said), said
+    said = (tmp_path / "broker" / "log").read_text().splitlines()
+    assert said
+    # start() only looks whether the port is open, which is no TLS handshake
+    assert [line for line in said if "Client connection from 127.0.0.1 failed" not in line] == []
 
 
 def test_every_file_that_the_settings_name_is_mounted() -> None:
