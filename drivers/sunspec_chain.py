@@ -57,7 +57,8 @@ async def chain_at(read: Read, base: int, device_id: str) -> tuple[Instance, ...
             return tuple(chain)
         if model_id == 0 or address + HEADER_WORDS + length >= REGISTERS or len(chain) == MOST_MODELS:
             raise Nonsense(
-                device_id, f"the chain of models is broken at register {address} (model {model_id}, length {length})"
+                device_id,
+                f"the chain of models is broken at register {address} (model {model_id}, length {length})",
             )
         number = 1 + sum(known.model_id == model_id for known in chain)
         chain.append(Instance(model_id, number, address, length))

@@ -116,7 +116,9 @@ def layout_of(model: Model, length: int, count_of: Callable[[str], int]) -> Layo
     """
     layout: dict[str, Placed] = {}
     _place(layout, model.group, "", 0, _Room(length + HEADER_WORDS, count_of))
-    return {path: placed for path, placed in layout.items() if placed.offset + placed.point.size <= length + 2}
+    return {
+        path: placed for path, placed in layout.items() if placed.offset + placed.point.size <= length + 2
+    }
 
 
 @dataclass(frozen=True, slots=True)
