@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from drivers import codec
 from drivers.sunspec_block import Block
 from drivers.sunspec_chain import Instance
-from drivers.sunspec_controls import CONTROLS, Control
+from drivers.sunspec_controls import CONTROLS, Control, Step
 from drivers.sunspec_models import Layout
 
 ADDRESS = re.compile(r"(?P<model>\d+)(#(?P<number>\d+))?\.(?P<path>.+)")
@@ -99,4 +99,31 @@ def _sum_of_type(own: Block, chosen: re.Match[str]) -> float | None:
 
 def _is_of_type(own: Block, path: str, symbol: str) -> bool:
     placed = own.layout.get(path)
-    return placed is not None and own.number(path) == placed.point.symbols.get(symbol)
+    return (
+        placed is not None
+        and symbol in placed.point.symbols
+        and own.number(path) == placed.point.symbols[symbol]
+    )
+
+
+def steps_at(address: Address, blocks: Mapping[int, Block], value: float) -> list[Step]:
+    """Return the writes that set a point or a control's part, in order; raise ``ValueError``."""
+    control = address.control
+    if control is None:
+        own = blocks.get(address.model_id)
+        if own is None:
+            raise ValueError(f"the device has no model {address.model_id}")
+        return [Step(address.path, own.encoded(address.path, value))]
+    parts = {"": control.setpoint_steps, "timer": control.lease_steps, "reversion": control.fallback_steps}
+    return parts[address.part](blocks.get, value)
+
+
+def rounded_at(address: Address, blocks: Mapping[int, Block], value: float) -> float:
+    """Return what the device holds once ``value`` was written; raise ``ValueError`` where it can't be told."""
+    control = address.control
+    if control is not None and address.part != "timer":
+        return control.rounded_w(blocks.get, value)
+    own = blocks.get(address.model_id)
+    if control is not None or own is None:
+        return float(int(value))
+    return own.rounded(address.path, value)

@@ -70,6 +70,13 @@ class Block:
         placed = self.writable(path)
         return float(10.0 ** self._exponent(placed, to_write=True))
 
+    def rounded(self, path: str, value: float) -> float:
+        """Return what the point holds after ``value`` was written."""
+        exponent = self._exponent(self.writable(path), to_write=True)
+        point = _point(path, self.layout[path], scale=10.0**exponent, write=WriteRule())
+        held = codec.decode(point, codec.encode(point, value))
+        return held if isinstance(held, float) else value
+
     def writable(self, path: str) -> Placed:
         """Return the place of a point that can be written; raise ``ValueError``."""
         placed = self.layout.get(path)

@@ -29,7 +29,10 @@ class Step:
 class Control(Protocol):
     """One way to command a device. Every ``ValueError`` is a phrase for an operator."""
 
-    model_id: int
+    @property
+    def model_id(self) -> int:
+        """Return the model that holds its registers."""
+        ...
 
     def models(self) -> tuple[int, ...]:
         """Return the models that are read for it, its own first."""

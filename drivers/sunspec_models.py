@@ -5,7 +5,7 @@ client of that package blocks and is not used.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -109,13 +109,14 @@ def model_of(model_id: int) -> Model | None:
     return Model(data["id"], _group(data["group"]))
 
 
-def layout_of(model: Model, length: int, count_of: Callable[[str], int]) -> Layout:
+def layout_of(model: Model, length: int, counts: Mapping[str, int]) -> Layout:
     """Return the points that a device has of a model that it says is ``length`` registers long.
 
-    ``count_of`` gives the value of a count point. A point that reaches beyond the length is not there.
+    ``counts`` are the values of its count points. A point that reaches beyond the length is not there.
     """
     layout: dict[str, Placed] = {}
-    _place(layout, model.group, "", 0, _Room(length + HEADER_WORDS, count_of))
+    end = length + HEADER_WORDS
+    _place(layout, model.group, "", 0, _Room(end, counts))
     return {
         path: placed for path, placed in layout.items() if placed.offset + placed.point.size <= length + 2
     }
@@ -124,7 +125,7 @@ def layout_of(model: Model, length: int, count_of: Callable[[str], int]) -> Layo
 @dataclass(frozen=True, slots=True)
 class _Room:
     end: int
-    count_of: Callable[[str], int]
+    counts: Mapping[str, int]
 
 
 def _place(layout: dict[str, Placed], group: Group, prefix: str, offset: int, room: _Room) -> int:
@@ -149,7 +150,7 @@ def _repetitions(group: Group, offset: int, room: _Room) -> int:
         return 1
     size = sum(point.size for point in group.points)
     fits = max(0, room.end - offset) // size if size else 0
-    wanted = room.count_of(group.count) if isinstance(group.count, str) else group.count or fits
+    wanted = room.counts.get(group.count, 0) if isinstance(group.count, str) else group.count or fits
     return min(wanted, fits)
 
 
