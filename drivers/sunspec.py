@@ -202,7 +202,7 @@ class SunspecPoints:
             for address in addresses:
                 value = value_at(address, _present(known, address, blocks))
                 if value is not None:
-                    return codec.decode_raw(point, value)
+                    return value if isinstance(value, str) else codec.decode_raw(point, value)
         except DriverError as failed:
             return type(failed)(self._device_id, failed.cause, ref.name)
         except ValueError as nonsense:
