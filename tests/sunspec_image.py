@@ -57,7 +57,7 @@ def filled(model_id: int, chance: random.Random, repeated: int = 3, gaps: float 
 
     group = get_model_def(model_id)["group"]
     data = _filled(group, chance, repeated, gaps)
-    return data | {"ID": model_id} | {key: None for key in ("L",)}
+    return data | {"ID": model_id, "L": None}
 
 
 def _filled(group: Mapping[str, Any], chance: random.Random, repeated: int, gaps: float) -> Data:

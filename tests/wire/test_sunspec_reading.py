@@ -45,7 +45,7 @@ async def test_every_point_of_a_model_reads_as_pysunspec2_reads_it(model_id: int
     [
         (
             "device_1547.json",
-            {"705.Crv[1].RspTms", "705.Crv[2].RspTms", "706.Crv[1].RspTms", "706.Crv[2].RspTms"},
+            {f"705.Crv[{n}].RspTms" for n in (1, 2, 3)} | {f"706.Crv[{n}].RspTms" for n in (1, 2)},
         ),
         ("inverter_123.json", set()),
     ],
