@@ -26,6 +26,9 @@ IDENTITY = tuple(address_of(f"1.{name}") for name in ("Mn", "Md", "Vr", "SN"))
 TRIES = 2
 """How often a reading is begun anew because the connection was made anew while it ran."""
 
+Blocks = Mapping[Instance, Block | Rejected]
+"""What was read of each model, or why the device refused it."""
+
 
 @dataclass(slots=True)
 class Known:
@@ -34,7 +37,7 @@ class Known:
     chain: tuple[Instance, ...]
     identity: tuple[Outcome, ...]
     reader: BlockReader
-    blocks: dict[Instance, Block | DriverError] = field(default_factory=dict)
+    blocks: dict[Instance, Block | Rejected] = field(default_factory=dict)
 
 
 class SunspecPoints:
@@ -53,23 +56,17 @@ class SunspecPoints:
 
     async def read(self, refs: Sequence[PointRef], priority: Priority) -> Mapping[PointRef, Outcome]:
         """Read each model that is asked for once; a model or point that the device refuses fails alone."""
-        for _ in range(TRIES):
-            known = await self._found(priority)
-            chosen = {ref: self._chosen(known, ref) for ref in refs}
-            blocks = await self._read_blocks(known, chosen.values(), priority)
-            if self._link.counters.opened == self._opened:
-                return {ref: self._outcome(known, ref, chosen[ref], blocks) for ref in refs}
-        raise Unreachable(self._device_id, "the connection broke while the device was read")
+        known, blocks = await self._read_models(refs, priority)
+        return {ref: self._outcome(known, ref, blocks) for ref in refs}
 
     async def write(self, ref: PointRef, value: codec.Value, priority: Priority) -> None:
         """Write one point, or a control's registers in the order that its model asks for."""
         if self._point(ref).write is None:
             raise Rejected(self._device_id, "cannot be written", ref.name)
-        known = await self._found(priority)
+        known, blocks = await self._read_models([ref], priority)
         address = next(iter(self._chosen(known, ref)), None)
         if address is None:
             raise Rejected(self._device_id, "the device has none of its models", ref.name)
-        blocks = await self._read_blocks(known, [(address,)], priority)
         try:
             present = _present(known, address, blocks)
             steps = steps_at(address, present, self._raw(ref, value))
@@ -151,16 +148,28 @@ class SunspecPoints:
         block = await reader.read(read, common, IDENTITY)
         return tuple(block.value(address.path) for address in IDENTITY)
 
-    async def _read_blocks(
-        self, known: Known, chosen: Iterable[Iterable[Address]], priority: Priority
-    ) -> Mapping[Instance, Block | DriverError]:
-        """Read every model that the addresses need, once each."""
+    async def _read_models(self, refs: Iterable[PointRef], priority: Priority) -> tuple[Known, Blocks]:
+        """Read every model that the points need; anew where another device may have answered meanwhile."""
+        for _ in range(TRIES):
+            known = await self._found(priority)
+            addresses = dict.fromkeys(address for ref in refs for address in self._chosen(known, ref))
+            try:
+                blocks = await self._read_blocks(known, addresses, priority)
+            except Nonsense:
+                if self._link.counters.opened == self._opened:
+                    raise
+                continue
+            if self._link.counters.opened == self._opened:
+                return known, blocks
+        raise Unreachable(self._device_id, "the connection broke while the device was read")
+
+    async def _read_blocks(self, known: Known, chosen: Iterable[Address], priority: Priority) -> Blocks:
         wanted: dict[Instance, list[Address]] = {}
-        for address in dict.fromkeys(address for addresses in chosen for address in addresses):
+        for address in chosen:
             for instance in _instances(known, address):
                 wanted.setdefault(instance, []).append(address)
         read = self._reading(priority)
-        blocks: dict[Instance, Block | DriverError] = {}
+        blocks: dict[Instance, Block | Rejected] = {}
         for instance, addresses in wanted.items():
             try:
                 blocks[instance] = await known.reader.read(read, instance, addresses)
@@ -189,17 +198,11 @@ class SunspecPoints:
         present = [a for a in addresses if instance_of(known.chain, a.model_id, a.number)]
         return tuple(a for a in present if (a.model_id, a.number) == (present[0].model_id, present[0].number))
 
-    def _outcome(
-        self,
-        known: Known,
-        ref: PointRef,
-        addresses: Sequence[Address],
-        blocks: Mapping[Instance, Block | DriverError],
-    ) -> Outcome:
+    def _outcome(self, known: Known, ref: PointRef, blocks: Blocks) -> Outcome:
         """Return the first value that the addresses give; None where the device has none."""
         point = _exact(self._point(ref))
         try:
-            for address in addresses:
+            for address in self._chosen(known, ref):
                 value = value_at(address, _present(known, address, blocks))
                 if value is not None:
                     return value if isinstance(value, str) else codec.decode_raw(point, value)
@@ -234,9 +237,7 @@ def _instances(known: Known, address: Address) -> list[Instance]:
     return [instance for instance in found if instance is not None]
 
 
-def _present(
-    known: Known, address: Address, blocks: Mapping[Instance, Block | DriverError]
-) -> Mapping[int, Block]:
+def _present(known: Known, address: Address, blocks: Blocks) -> Mapping[int, Block]:
     """Return what was read for an address, by model; raise ``DriverError`` where its own model was refused."""
     present: dict[int, Block] = {}
     for instance in _instances(known, address):

@@ -171,9 +171,8 @@ async def test_after_a_reconnect_the_same_device_is_only_asked_who_it_is() -> No
         bench.slave.requests.clear()
         bench.link.close()
         assert await bench.read("power") == [5.0]
-        identity = 3, 40002, 2 + 64
-        assert bench.slave.requests[0] == identity
-        assert len(bench.slave.requests) == 2
+        power, identity = (3, 40075, 16), (3, 40002, 66)
+        assert bench.slave.requests == [power, identity, power]
 
 
 async def test_a_new_firmware_that_moves_its_models_is_noticed_without_a_reconnect() -> None:
