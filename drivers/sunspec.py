@@ -152,14 +152,15 @@ class SunspecPoints:
         """Read every model that the points need; anew where another device may have answered meanwhile."""
         for _ in range(TRIES):
             known = await self._found(priority)
+            opened = self._opened
             addresses = dict.fromkeys(address for ref in refs for address in self._chosen(known, ref))
             try:
                 blocks = await self._read_blocks(known, addresses, priority)
             except Nonsense:
-                if self._link.counters.opened == self._opened:
+                if self._link.counters.opened == opened:
                     raise
                 continue
-            if self._link.counters.opened == self._opened:
+            if self._link.counters.opened == opened:
                 return known, blocks
         raise Unreachable(self._device_id, "the connection broke while the device was read")
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sunspec2.device import get_model_def
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
 from drivers.modbus import ModbusLink
@@ -73,6 +74,32 @@ class Bench:
     async def write(self, name: str, value: float) -> None:
         """Write a point through the driver."""
         await self.wire.write(PointRef(0, name), value, Priority.SETPOINT)
+
+    def rounded(self, name: str, value: float) -> float:
+        """Return what the driver expects the device to hold."""
+        return self.wire.rounded(PointRef(0, name), value)
+
+    def address_of(self, path: str) -> int:
+        """Return the register of a point such as ``704.WSet``, by pysunspec2's own reckoning."""
+        return next(address for address, name in self._names().items() if name == path)
+
+    def name_of(self, address: int) -> str:
+        """Return the point at a register."""
+        return self._names()[address]
+
+    def _names(self) -> dict[int, str]:
+        """Return the points of the image by their registers, walked as pysunspec2 defines the models."""
+        held = self.slave.registers[3]
+        names: dict[int, str] = {}
+        at = min(held) + 2
+        while held[at] != 0xFFFF:
+            model_id, length = held[at], held[at + 1]
+            offset = at
+            for point in get_model_def(model_id)["group"]["points"]:
+                names[offset] = f"{model_id}.{point['name']}"
+                offset += int(point["size"])
+            at += 2 + length
+        return names
 
     async def foreign(self) -> dict[str, Any]:
         """Return every value of every model as pysunspec2's client reads it; the first model of an id counts."""
