@@ -190,16 +190,9 @@ def _path(address: Address, ports: list[str]) -> str:
 def _most_w(device: EmulatedDevice) -> float:
     """Return the most power of the device: the largest of its assets, or all that the site can draw for a meter."""
     site = device.site
-    own = [
-        site.by_id[a].nameplate
-        for a in device.binding.asset_ids
-        if a in {c.asset_id for c in site.controllables}
-    ]
-    if own:
-        return 1000.0 * max(max(plate.high_kw, -plate.low_kw) for plate in own)
-    return 1000.0 * (
-        site.base_load.max_kw + sum(abs(c.nameplate.low_kw) + c.nameplate.high_kw for c in site.controllables)
-    )
+    own = [site.by_id[asset_id] for asset_id in device.binding.asset_ids if asset_id in site.by_id]
+    each_kw = [max(-one.nameplate.min_kw, one.nameplate.max_kw) for one in own or site.controllables]
+    return 1000.0 * (max(each_kw) if own else site.base_load.max_kw + sum(each_kw))
 
 
 def _exact(point: Point) -> Point:
