@@ -107,23 +107,24 @@ class Bench:
 
     def _foreign(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        with self.foreign_device() as device:
+        with foreign_device(self.server.port, self.unit) as device:
             for model in reversed(device.model_list):
                 if model.model_def is not None:
                     values |= {f"{model.model_id}.{path}": value for path, value in walk(model)}
         return values
 
-    @contextmanager
-    def foreign_device(self) -> Iterator[SunSpecModbusClientDeviceTCP]:
-        """Give pysunspec2's client after its scan."""
-        device = SunSpecModbusClientDeviceTCP(self.unit, "127.0.0.1", self.server.port, timeout=2.0)
-        device.connect()
-        try:
-            device.scan(connect=False)
-            yield device
-        finally:
-            device.close()
-            device.disconnect()
+
+@contextmanager
+def foreign_device(port: int, unit: int = 1) -> Iterator[SunSpecModbusClientDeviceTCP]:
+    """Give pysunspec2's client after its scan. It blocks: use it in a thread."""
+    device = SunSpecModbusClientDeviceTCP(unit, "127.0.0.1", port, timeout=2.0)
+    device.connect()
+    try:
+        device.scan(connect=False)
+        yield device
+    finally:
+        device.close()
+        device.disconnect()
 
 
 def walk(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
