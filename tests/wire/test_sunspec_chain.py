@@ -6,6 +6,7 @@ import struct
 import pytest
 
 from drivers.modbus_frame import NoSuchRegister
+from drivers.sunspec_scan import scan
 from drivers.turns import Priority
 from station.errors import Nonsense, Rejected, Unreachable
 from tests.sunspec_image import Data, common, filled, image_of, sample, words_of
@@ -244,3 +245,13 @@ async def test_a_float_model_holds_what_the_words_say() -> None:
     model = filled(113, random.Random(5)) | {"W": struct.unpack(">f", struct.pack(">f", 1234.56))[0]}
     async with a_bench(image_of([common(), model]), a_point("power", "113.W", sign=-1)) as bench:
         assert await bench.read("power") == [pytest.approx(-1234.56, rel=1e-6)]
+
+
+async def test_a_scan_of_a_line_tells_which_units_are_sunspec_devices() -> None:
+    models = [common(Mn="Maker", Md="M1", Vr="2", SN="77"), inverter(5)]
+    async with a_bench(image_of(models, base=0)) as bench:
+        found = [one async for one in scan(bench.link, [1], timeout_s=0.5)]
+        assert [(one.unit, one.base, one.identity) for one in found] == [(1, 0, ("Maker", "M1", "2", "77"))]
+        assert [model.model_id for model in found[0].chain] == [1, 103]
+        bench.show({0: 1, 1: 2})
+        assert [one async for one in scan(bench.link, [1, 2], timeout_s=0.5)] == []
