@@ -15,7 +15,7 @@ from drivers.modbus_frame import Ask
 from drivers.sunspec_address import Address, address_of, instance_of, rounded_at, steps_at, value_at
 from drivers.sunspec_block import Block
 from drivers.sunspec_chain import BASES, Instance, Read, chain_at, has_marker
-from drivers.sunspec_reading import BlockReader
+from drivers.sunspec_reading import BlockReader, Moved
 from drivers.turns import Priority
 from drivers.wire import Outcome, PointRef
 from station.errors import DriverError, Nonsense, Rejected, Unreachable
@@ -176,6 +176,9 @@ class SunspecPoints:
                 blocks[instance] = await known.reader.read(read, instance, addresses)
             except Rejected as refused:
                 blocks[instance] = refused
+            except Moved:
+                self._known = None
+                raise
             except DriverError:
                 self._is_sure = False
                 raise

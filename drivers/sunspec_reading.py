@@ -10,6 +10,10 @@ from drivers.sunspec_models import HEADER_WORDS, Layout, Placed, layout_of, mode
 from station.errors import Nonsense
 
 
+class Moved(Nonsense):
+    """Another model, or none, lies where this one was found."""
+
+
 class BlockReader:
     """Remembers of each model of one device what it consists of, and how many of its registers the device shows."""
 
@@ -27,7 +31,7 @@ class BlockReader:
         end = max((_end(placed) for placed in wanted.values()), default=HEADER_WORDS)
         words = await self._words(read, instance, end, _factor_offsets(wanted))
         if tuple(words[:HEADER_WORDS]) != (instance.model_id, instance.length):
-            raise Nonsense(self._device_id, f"{instance} is no longer at register {instance.address}")
+            raise Moved(self._device_id, f"{instance} is no longer at register {instance.address}")
         known = self._factors.get(instance, frozenset())
         block = Block(instance, layout, words, known)
         self._factors[instance] = known | block.factors()

@@ -176,10 +176,11 @@ async def test_after_a_reconnect_the_same_device_is_only_asked_who_it_is() -> No
         assert bench.slave.requests == [power, identity, power]
 
 
-async def test_a_new_firmware_that_moves_its_models_is_noticed_without_a_reconnect() -> None:
+@pytest.mark.parametrize("version", ["1", "2"])
+async def test_a_device_that_moves_its_models_is_noticed_without_a_reconnect(version: str) -> None:
     async with a_bench(image_of([common(Vr="1"), inverter(5)]), a_point("power", "103.W")) as bench:
         assert await bench.read("power") == [5.0]
-        bench.show(image_of([common(Vr="2"), VENDOR, inverter(7)]))
+        bench.show(image_of([common(Vr=version), VENDOR, inverter(7)]))
         with pytest.raises(Nonsense, match="model 103 is no longer at register"):
             await bench.read("power")
         assert await bench.read("power") == [7.0]
