@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from drivers import codec
 from drivers.modbus import ModbusLink
 from drivers.modbus_frame import Ask
-from drivers.sunspec_address import Address, address_of, instance_of, rounded_at, steps_at, value_at
+from drivers.sunspec_address import Address, address_of, instance_of, rounded_at, step_at, steps_at, value_at
 from drivers.sunspec_block import Block
 from drivers.sunspec_chain import BASES, Instance, Read, chain_at, has_marker
 from drivers.sunspec_reading import BlockReader, Moved
@@ -93,6 +93,17 @@ class SunspecPoints:
         except (ValueError, DriverError):
             return value
         return decoded if isinstance(decoded, float) else value
+
+    def resolution(self, ref: PointRef) -> float | None:
+        """Return the step in which a written value moves (in the point's unit), None where nothing tells it yet."""
+        known = self._known
+        address = next(iter(self._chosen(known, ref)), None) if known else None
+        if known is None or address is None:
+            return None
+        try:
+            return step_at(address, _present(known, address, known.blocks)) * self._point(ref).scale
+        except (ValueError, DriverError):
+            return None
 
     async def models(self, priority: Priority = Priority.SLOW) -> tuple[Instance, ...]:
         """Return the models that the device has, for commissioning."""

@@ -118,6 +118,17 @@ def steps_at(address: Address, blocks: Mapping[int, Block], value: float) -> lis
     return parts[address.part](blocks.get, value)
 
 
+def step_at(address: Address, blocks: Mapping[int, Block]) -> float:
+    """Return the resolution of what is written; raise ``ValueError`` where it can't be told."""
+    control = address.control
+    if control is not None:
+        return 1.0 if address.part == "timer" else control.step_w(blocks.get)
+    own = blocks.get(address.model_id)
+    if own is None:
+        raise ValueError(f"the device has no model {address.model_id}")
+    return own.step(address.path)
+
+
 def rounded_at(address: Address, blocks: Mapping[int, Block], value: float) -> float:
     """Return what the device holds once ``value`` was written; raise ``ValueError`` where it can't be told."""
     control = address.control

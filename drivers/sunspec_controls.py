@@ -46,6 +46,10 @@ class Control(Protocol):
         """Return what to write, in order."""
         ...
 
+    def step_w(self, blocks: BlockOf) -> float:
+        """Return the resolution of the setpoint."""
+        ...
+
     def rounded_w(self, blocks: BlockOf, power_w: float) -> float:
         """Return what the device holds after ``power_w`` was written: the next step towards zero."""
         ...
@@ -101,10 +105,13 @@ class PowerLimit:
         percent = Step(self.percent, self._percent_words(blocks, self.percent, power_w))
         return [percent, *_restarted(own, self.timer), Step(self.enable, own.encoded(self.enable, 1.0))]
 
+    def step_w(self, blocks: BlockOf) -> float:
+        """Return the step of the percentage, as a power."""
+        return _own(blocks, self.model_id).step(self.percent) * self._rating_w(blocks) / 100.0
+
     def rounded_w(self, blocks: BlockOf, power_w: float) -> float:
         """Return the limit cut to the rating, in whole steps of the percentage."""
-        rating_w, step = self._rating_w(blocks), _own(blocks, self.model_id).step(self.percent)
-        return _whole_steps(min(100.0, 100.0 * power_w / rating_w), step) * rating_w / 100.0
+        return _whole_steps(min(self._rating_w(blocks), power_w), self.step_w(blocks))
 
     def lease_s(self, blocks: BlockOf) -> float | None:
         """Return the timer's length."""
@@ -166,9 +173,13 @@ class PowerSetpoint:
         enable = Step("WSetEna", own.encoded("WSetEna", 1.0))
         return [Step("WSet", own.encoded("WSet", power_w)), *mode, *_restarted(own, "WSetRvrtTms"), enable]
 
+    def step_w(self, blocks: BlockOf) -> float:
+        """Return the step of ``WSet``."""
+        return _own(blocks, self.model_id).step("WSet")
+
     def rounded_w(self, blocks: BlockOf, power_w: float) -> float:
         """Return the power in whole steps of its scale factor."""
-        return _whole_steps(power_w, _own(blocks, self.model_id).step("WSet"))
+        return _whole_steps(power_w, self.step_w(blocks))
 
     def lease_s(self, blocks: BlockOf) -> float | None:
         """Return the timer's length."""
@@ -220,11 +231,14 @@ class StorageRates:
         mode = Step("StorCtl_Mod", own.encoded("StorCtl_Mod", 3.0))
         return [Step("OutWRte", limits), *_restarted(own, "InOutWRte_RvrtTms"), mode]
 
+    def step_w(self, blocks: BlockOf) -> float:
+        """Return the step of the percentages, as a power."""
+        return _own(blocks, self.model_id).step("InWRte") * self._most_w(blocks) / 100.0
+
     def rounded_w(self, blocks: BlockOf, power_w: float) -> float:
         """Return the power cut to ``WChaMax``, in whole steps of the percentage."""
-        most_w, step = self._most_w(blocks), _own(blocks, self.model_id).step("InWRte")
-        percent = max(-100.0, min(100.0, 100.0 * power_w / most_w))
-        return _whole_steps(percent, step) * most_w / 100.0
+        most_w = self._most_w(blocks)
+        return _whole_steps(max(-most_w, min(most_w, power_w)), self.step_w(blocks))
 
     def lease_s(self, blocks: BlockOf) -> float | None:
         """Return the timer's length."""

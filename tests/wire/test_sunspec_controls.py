@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from drivers.wire import PointRef
 from station.errors import Rejected
 from tests.sunspec_image import Data, common, filled, image_of
 from tests.wire.sunspec_bench import Bench, a_bench, a_point
@@ -66,6 +67,7 @@ async def test_a_limit_is_a_percentage_of_the_set_maximum_rounded_down() -> None
         assert theirs["704.WMaxLimPctEna"] == 1
         assert await bench.read("setpoint_kw") == [pytest.approx(-33_300.0)]
         assert bench.rounded("setpoint_kw", -33_333.0) == pytest.approx(-33_300.0)
+        assert bench.wire.resolution(PointRef(0, "setpoint_kw")) == pytest.approx(50.0)
 
 
 async def test_value_then_timer_then_enable_are_written_in_this_order() -> None:
