@@ -72,16 +72,32 @@ class Control(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PowerLimit:
+class Timed:
+    """What all controls have: a model, and in it a timer in whole seconds."""
+
+    model_id: int
+    timer: str
+
+    def lease_s(self, blocks: BlockOf) -> float | None:
+        """Return the timer's length."""
+        return _own(blocks, self.model_id).number(self.timer)
+
+    def lease_steps(self, blocks: BlockOf, lease_s: float) -> list[Step]:
+        """Return the timer; 0 would switch it off, and so would a part of a second."""
+        if 0.0 < lease_s < 1.0:
+            raise ValueError(f"{lease_s:g} s is too short: the timer counts whole seconds")
+        return [Step(self.timer, _own(blocks, self.model_id).encoded(self.timer, lease_s))]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLimit(Timed):
     """The most power that an inverter may generate, in percent of its maximum (models 123 and 704).
 
     Model 123 has no register for a fallback: when its timer runs out the limit is lifted. In model 704 a reversion that
     is not enabled does the same.
     """
 
-    model_id: int
     percent: str
-    timer: str
     enable: str
     ratings: tuple[tuple[int, str], ...]
     reversion: str = ""
@@ -113,14 +129,6 @@ class PowerLimit:
         """Return the limit cut to the rating, in whole steps of the percentage."""
         return _whole_steps(min(self._rating_w(blocks), power_w), self.step_w(blocks))
 
-    def lease_s(self, blocks: BlockOf) -> float | None:
-        """Return the timer's length."""
-        return _own(blocks, self.model_id).number(self.timer)
-
-    def lease_steps(self, blocks: BlockOf, lease_s: float) -> list[Step]:
-        """Return the timer."""
-        return _timer(_own(blocks, self.model_id), self.timer, lease_s)
-
     def fallback_w(self, blocks: BlockOf) -> float | None:
         """Return the reversion's limit, or the rating where nothing limits then."""
         own = _own(blocks, self.model_id)
@@ -151,10 +159,8 @@ class PowerLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class PowerSetpoint:
+class PowerSetpoint(Timed):
     """The active power of model 704 in W, either way. Its fallback is ``WSetRvrt``, once that is enabled."""
-
-    model_id: int = 704
 
     def models(self) -> tuple[int, ...]:
         """Return the control's model."""
@@ -171,7 +177,7 @@ class PowerSetpoint:
         own = _own(blocks, self.model_id)
         mode = [Step("WSetMod", own.encoded("WSetMod", 1.0))] if own.flag("WSetMod") is False else []
         enable = Step("WSetEna", own.encoded("WSetEna", 1.0))
-        return [Step("WSet", own.encoded("WSet", power_w)), *mode, *_restarted(own, "WSetRvrtTms"), enable]
+        return [Step("WSet", own.encoded("WSet", power_w)), *mode, *_restarted(own, self.timer), enable]
 
     def step_w(self, blocks: BlockOf) -> float:
         """Return the step of ``WSet``."""
@@ -180,14 +186,6 @@ class PowerSetpoint:
     def rounded_w(self, blocks: BlockOf, power_w: float) -> float:
         """Return the power in whole steps of its scale factor."""
         return _whole_steps(power_w, self.step_w(blocks))
-
-    def lease_s(self, blocks: BlockOf) -> float | None:
-        """Return the timer's length."""
-        return _own(blocks, self.model_id).number("WSetRvrtTms")
-
-    def lease_steps(self, blocks: BlockOf, lease_s: float) -> list[Step]:
-        """Return the timer."""
-        return _timer(_own(blocks, self.model_id), "WSetRvrtTms", lease_s)
 
     def fallback_w(self, blocks: BlockOf) -> float | None:
         """Return the reversion's power; None where it is not enabled: what the device does then is its own affair."""
@@ -202,14 +200,12 @@ class PowerSetpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class StorageRates:
+class StorageRates(Timed):
     """The charge and discharge limits of model 124, both in percent of ``WChaMax``.
 
     A power is held by two limits that leave no room: charging at p means at most p in and at least p in, which is a
     discharge limit of -p. Both are written in one request, so that they never cross.
     """
-
-    model_id: int = 124
 
     def models(self) -> tuple[int, ...]:
         """Return the control's model."""
@@ -229,7 +225,7 @@ class StorageRates:
         percent = max(-100.0, min(100.0, 100.0 * power_w / self._most_w(blocks)))
         limits = own.encoded("OutWRte", percent) + own.encoded("InWRte", -percent)
         mode = Step("StorCtl_Mod", own.encoded("StorCtl_Mod", 3.0))
-        return [Step("OutWRte", limits), *_restarted(own, "InOutWRte_RvrtTms"), mode]
+        return [Step("OutWRte", limits), *_restarted(own, self.timer), mode]
 
     def step_w(self, blocks: BlockOf) -> float:
         """Return the step of the percentages, as a power."""
@@ -239,14 +235,6 @@ class StorageRates:
         """Return the power cut to ``WChaMax``, in whole steps of the percentage."""
         most_w = self._most_w(blocks)
         return _whole_steps(max(-most_w, min(most_w, power_w)), self.step_w(blocks))
-
-    def lease_s(self, blocks: BlockOf) -> float | None:
-        """Return the timer's length."""
-        return _own(blocks, self.model_id).number("InOutWRte_RvrtTms")
-
-    def lease_steps(self, blocks: BlockOf, lease_s: float) -> list[Step]:
-        """Return the timer."""
-        return _timer(_own(blocks, self.model_id), "InOutWRte_RvrtTms", lease_s)
 
     def fallback_w(self, blocks: BlockOf) -> float | None:
         """Return None: the device goes back to its default operation."""
@@ -263,12 +251,17 @@ class StorageRates:
 
 CONTROLS: Mapping[tuple[int, str], Control] = {
     (704, "limit"): PowerLimit(
-        *(704, "WMaxLimPct", "WMaxLimPctRvrtTms", "WMaxLimPctEna", DER_RATINGS),
-        *("WMaxLimPctRvrt", "WMaxLimPctEnaRvrt"),
+        704,
+        "WMaxLimPctRvrtTms",
+        "WMaxLimPct",
+        "WMaxLimPctEna",
+        DER_RATINGS,
+        reversion="WMaxLimPctRvrt",
+        reversion_enable="WMaxLimPctEnaRvrt",
     ),
-    (123, "limit"): PowerLimit(123, "WMaxLimPct", "WMaxLimPct_RvrtTms", "WMaxLim_Ena", INVERTER_RATINGS),
-    (704, "set"): PowerSetpoint(),
-    (124, "set"): StorageRates(),
+    (123, "limit"): PowerLimit(123, "WMaxLimPct_RvrtTms", "WMaxLimPct", "WMaxLim_Ena", INVERTER_RATINGS),
+    (704, "set"): PowerSetpoint(704, "WSetRvrtTms"),
+    (124, "set"): StorageRates(124, "InOutWRte_RvrtTms"),
 }
 """The controls by model and name, as a profile calls them: ``704.limit``, ``124.set``."""
 
@@ -289,13 +282,6 @@ def _rating_w(blocks: BlockOf, ratings: tuple[tuple[int, str], ...]) -> float:
             return rating_w
     names = ", ".join(f"{model_id}.{path}" for model_id, path in ratings)
     raise ValueError(f"the device tells no rating ({names})")
-
-
-def _timer(own: Block, path: str, lease_s: float) -> list[Step]:
-    """Return the write of a timer; 0 would switch it off, and so would a part of a second."""
-    if 0.0 < lease_s < 1.0:
-        raise ValueError(f"{lease_s:g} s is too short: the timer counts whole seconds")
-    return [Step(path, own.encoded(path, lease_s))]
 
 
 def _restarted(own: Block, timer: str) -> list[Step]:
