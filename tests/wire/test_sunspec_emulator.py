@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymodbus.client import AsyncModbusTcpClient
 
 from configs.load import load_site
 from configs.profiles import load_profile
@@ -68,6 +69,13 @@ class Stage:
     async def tell(self, changes: dict[str, float]) -> None:
         """Write points one after another as pysunspec2 does."""
         await asyncio.to_thread(self._tell, changes)
+
+    def address_of(self, path: str) -> int:
+        """Return the register of a point by pysunspec2's reckoning; it blocks."""
+        with foreign_device(self.port) as device:
+            model_id, name = path.split(".")
+            model = device.models[int(model_id)][0]
+            return int(model.model_addr + model.points[name].offset)
 
     def _foreign(self) -> dict[str, Any]:
         with foreign_device(self.port) as device:
@@ -175,3 +183,78 @@ async def test_a_limit_is_lifted_when_its_timer_runs_out(models: tuple[int, ...]
         await here.until(told_s + 28.0)
         ours = (await here.device.read(here.rig.clock))[here.asset_id]
         assert (ours.power_kw, ours.setpoint_kw) == pytest.approx((-40.0, -100.0), abs=0.2)
+
+
+async def test_pysunspec2_limits_the_inverter_and_lifts_the_limit_again() -> None:
+    async with stage("pv", (701, 702, 704, 715)) as here:
+        await here.tell({"704.WMaxLimPct": 25.0, "704.WMaxLimPctEna": 1})
+        await here.until(here.now_s + 10.0)
+        assert (await here.device.read(here.rig.clock))[here.asset_id].power_kw == pytest.approx(
+            -25.0, abs=0.2
+        )
+        await here.tell({"704.WMaxLimPctEna": 0})
+        await here.until(here.now_s + 10.0)
+        ours = (await here.device.read(here.rig.clock))[here.asset_id]
+        assert (ours.power_kw, ours.setpoint_kw) == pytest.approx((-40.0, -100.0), abs=0.2)
+
+
+async def test_the_heartbeat_of_an_emulated_device_counts_and_stands_still_when_it_is_frozen() -> None:
+    async with stage("pv", (701, 702, 704, 715)) as here:
+        first = (await here.foreign())["715.DERHb"]
+        await here.until(here.now_s + 5.0)
+        second = (await here.foreign())["715.DERHb"]
+        assert second > first
+        (emulated,) = here.rig.devices.values()
+        emulated.frozen = True
+        stopped = (await here.foreign())["715.DERHb"]
+        await here.until(here.now_s + 5.0)
+        assert (await here.foreign())["715.DERHb"] == stopped
+
+
+async def test_what_a_frozen_device_acknowledges_changes_nothing() -> None:
+    async with stage("battery", (701, 702, 704, 713, 715)) as here:
+        (emulated,) = here.rig.devices.values()
+        emulated.frozen = True
+        result = await here.device.write("battery", 20.0, sent_s=0.0)
+        assert not result.confirmed
+
+
+async def test_a_device_that_refuses_writes_says_so() -> None:
+    async with stage("battery", (701, 702, 704, 713, 715)) as here:
+        (emulated,) = here.rig.devices.values()
+        emulated.refuses_writes = True
+        result = await here.device.write("battery", 20.0, sent_s=0.0)
+        assert not result.confirmed
+        assert "failure" in result.cause
+
+
+@pytest.mark.parametrize(
+    ("path", "function", "words", "code"),
+    [
+        ("701.W", 16, [1], 2),  # a measurement
+        ("704.WSet", 16, [0], 2),  # half of a 32-bit value
+        ("704.PFWInjEna", 16, [1], 2),  # not implemented
+        ("704.WSet", 16, [0x7000, 0], 3),  # far beyond the nameplate, and enabled
+        ("704.WSetEna", 6, [1], 0),
+    ],
+)
+async def test_a_write_that_the_emulated_device_cannot_take_is_refused_and_changes_nothing(
+    path: str, function: int, words: list[int], code: int
+) -> None:
+    async with stage("battery", (701, 702, 704, 713, 715)) as here:
+        await here.tell({"704.WSetEna": 1})
+        before = await here.foreign()
+        client = AsyncModbusTcpClient("127.0.0.1", port=here.port, timeout=0.5, retries=0)
+        assert await client.connect()
+        address = await asyncio.to_thread(here.address_of, path)
+        answer = await (
+            client.write_register(address, words[0], device_id=1)
+            if function == 6
+            else client.write_registers(address, words, device_id=1)
+        )
+        client.close()
+        assert (answer.exception_code if answer.isError() else 0) == code
+        after = await here.foreign()
+        assert {p: v for p, v in after.items() if p.startswith("704.")} == {
+            p: v for p, v in before.items() if p.startswith("704.")
+        }
