@@ -78,21 +78,17 @@ class SunspecPoints:
             ask = Ask(self._unit, WRITE_MANY, register, words=step.words)
             await self._ask(ask, priority, key=(self._device_id, ref, step.path))
 
-    def rounded(self, ref: PointRef, value: float) -> float:
-        """Return what the device holds after ``value`` was written (both in the point's unit): whole steps of its own.
+    def rounded(self, ref: PointRef, value: float) -> codec.Value | None:
+        """Return what the device holds after ``value`` was written, by what was read last of its ratings and factors.
 
-        It is told by what was read last; where nothing was read, ``value`` is returned.
+        Raises ``ValueError`` where that cannot be told.
         """
         known = self._known
         address = next(iter(self._chosen(known, ref)), None) if known else None
         if known is None or address is None:
-            return value
-        try:
-            held = rounded_at(address, _present(known, address, known.blocks), self._raw(ref, value))
-            decoded = codec.decode_raw(_exact(self._point(ref)), held)
-        except (ValueError, DriverError):
-            return value
-        return decoded if isinstance(decoded, float) else value
+            raise ValueError("nothing is known of the device")
+        held = rounded_at(address, _present(known, address, known.blocks), self._raw(ref, value))
+        return codec.decode_raw(_exact(self._point(ref)), held)
 
     def resolution(self, ref: PointRef) -> float | None:
         """Return the step in which a written value moves (in the point's unit), None where nothing tells it yet."""

@@ -75,7 +75,7 @@ class Bench:
         """Write a point through the driver."""
         await self.wire.write(PointRef(0, name), value, Priority.SETPOINT)
 
-    def rounded(self, name: str, value: float) -> float:
+    def rounded(self, name: str, value: float) -> Outcome:
         """Return what the driver expects the device to hold."""
         return self.wire.rounded(PointRef(0, name), value)
 
