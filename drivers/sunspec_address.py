@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from drivers import codec
 from drivers.sunspec_block import Block
@@ -58,6 +59,7 @@ class Address:
             yield self.path
 
 
+@cache
 def address_of(text: str) -> Address:
     """Return an address by its text; raise ``ValueError``."""
     found = ADDRESS.fullmatch(text)
