@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from configs.profile_names import EXTRA_NAMES, names_of_kind, required_names, units_of_name
+from configs.sunspec_addresses import problem_of
 from configs.yaml_lines import Checked, KeyPath, YamlFile, read_model
 from station.errors import ConfigError
 from station.measurement import ConnectorState
@@ -31,8 +32,9 @@ class WriteSchema(Checked):
 class PointSchema(Checked):
     """One quantity; the fields of ``station.profile.Point``. Its name is the key."""
 
-    encoding: Encoding
+    encoding: Encoding = Encoding.FLOAT64
     unit: str = ""
+    sunspec: tuple[str, ...] = ()
     function: Literal[3, 4] = 3
     address: int | None = Field(None, ge=0, le=65535)
     node: str = ""
@@ -108,8 +110,7 @@ def _problems(schema: ProfileSchema) -> Iterator[Problem]:
         yield ("points",), f"a {schema.kind} needs the point {missing}"
     for name, point in schema.points.items():
         yield from _naming_problems(schema.kind, name, point)
-        wire = _modbus_problems if schema.protocol is Protocol.MODBUS_TCP else _opcua_problems
-        for key, text in (*_value_problems(name, point), *wire(point)):
+        for key, text in (*_value_problems(name, point), *WIRE_PROBLEMS[schema.protocol](point)):
             yield ("points", name, *key), text
     yield from _reference_problems(schema)
 
@@ -177,6 +178,31 @@ def _opcua_problems(point: PointSchema) -> Iterator[Problem]:
             yield (key,), "belongs to Modbus"
     if point.write is not None and point.write.function != 0:
         yield ("write", "function"), "must be 0 for OPC UA"
+
+
+def _sunspec_problems(point: PointSchema) -> Iterator[Problem]:
+    if not point.sunspec:
+        yield (), "needs a key sunspec"
+    for index, text in enumerate(point.sunspec):
+        problem = problem_of(text, point.unit, is_written=point.write is not None)
+        if problem is not None:
+            yield ("sunspec", index), problem
+    for key in point.model_fields_set & {
+        "encoding",
+        "address",
+        "node",
+        "word_order",
+        "not_available",
+        "length",
+    }:
+        yield (key,), "is told by the SunSpec model"
+
+
+WIRE_PROBLEMS = {
+    Protocol.MODBUS_TCP: _modbus_problems,
+    Protocol.OPCUA: _opcua_problems,
+    Protocol.SUNSPEC: _sunspec_problems,
+}
 
 
 def _reference_problems(schema: ProfileSchema) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from drivers.device import Device, Guard
 from drivers.modbus import ModbusLink
 from drivers.modbus_points import ModbusPoints
 from drivers.opcua import OpcuaPoints
+from drivers.sunspec import SunspecPoints
 from drivers.transport import SocketTransport, Transport
 from drivers.wire import Wire
 from station.profile import DeviceBinding, Protocol
@@ -38,6 +39,8 @@ def connect_devices(
         match binding.profile.protocol:
             case Protocol.MODBUS_TCP:
                 return ModbusPoints(binding, link_to(binding))
+            case Protocol.SUNSPEC:
+                return SunspecPoints(binding, link_to(binding))
             case Protocol.OPCUA:
                 return OpcuaPoints(binding)
             case protocol:

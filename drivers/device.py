@@ -148,8 +148,13 @@ class Device:
         return replace(reading, measured_s=alive_s)
 
     def _alive_s(self, asset_id: str, values: Values, measured_s: float) -> float:
-        """Return when the device last showed that it lives: now, unless every ``alive`` point stood still."""
-        signs: tuple[Outcome, ...] = tuple(values.raw(name) for name in self.binding.profile.alive)
+        """Return when the device last showed that it lives: now, unless every ``alive`` point stood still.
+
+        A point that the device does not have is no sign; a device with none of them lives while it answers.
+        """
+        signs: tuple[Outcome, ...] = tuple(
+            sign for name in self.binding.profile.alive if (sign := values.raw(name)) is not None
+        )
         known = self._signs_of_life.get(asset_id)
         if signs and known is not None and known[0] == signs:
             return known[1]
@@ -206,7 +211,7 @@ class Device:
             return False
         try:
             wanted = self._own_value(asset_id, point, value)
-            written = codec.decode_raw(point, codec.encode_raw(point, wanted))
+            written = self._wire.rounded(self._ref(asset_id, name), wanted)
         except (ValueError, DriverError):
             return False
         if not isinstance(written, float):

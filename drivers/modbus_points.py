@@ -42,6 +42,11 @@ class ModbusPoints:
         ask = Ask(self._unit, point.write.function, self._address(point, ref.connector), words=words)
         await self._ask(ask, priority, key=(self._device_id, ref))
 
+    def rounded(self, ref: PointRef, value: float) -> codec.Value | None:
+        """Return the value after it was encoded; raise ``ValueError`` where it does not fit."""
+        point = self._profile.points[ref.name]
+        return codec.decode_raw(point, codec.encode_raw(point, value))
+
     async def close(self) -> None:
         """Drop the connection, also for those who share it."""
         self._link.close()

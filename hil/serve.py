@@ -113,7 +113,7 @@ class Rig:
     def _server(self, group: Sequence[DeviceBinding]) -> Server:
         first = group[0]
         match first.profile.protocol:
-            case Protocol.MODBUS_TCP:
+            case Protocol.MODBUS_TCP | Protocol.SUNSPEC:
                 units = {binding.unit: self.devices[binding.device_id] for binding in group}
                 return ModbusServer(first.host, first.port, units)
             case Protocol.OPCUA:
@@ -189,7 +189,7 @@ def _by_port(bindings: Sequence[DeviceBinding]) -> list[list[DeviceBinding]]:
     """Return the devices that share a port together: units of one Modbus gateway. Port 0 is never shared."""
     groups: dict[object, list[DeviceBinding]] = {}
     for binding in bindings:
-        is_shared = binding.profile.protocol is Protocol.MODBUS_TCP and binding.port
+        is_shared = binding.profile.protocol is not Protocol.OPCUA and binding.port
         key = (binding.host, binding.port) if is_shared else binding.device_id
         groups.setdefault(key, []).append(binding)
     return list(groups.values())

@@ -13,6 +13,7 @@ class Protocol(StrEnum):
 
     MODBUS_TCP = "modbus-tcp"
     OPCUA = "opcua"
+    SUNSPEC = "sunspec"
 
 
 class Encoding(StrEnum):
@@ -93,6 +94,8 @@ class Point:
     write: WriteRule | None = None
     length: int = 0
     """Registers of a string."""
+    sunspec: tuple[str, ...] = ()
+    """Where SunSpec keeps it, such as ``103.W``; the first model that the device has gives the value."""
 
 
 @dataclass(frozen=True, slots=True)

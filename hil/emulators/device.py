@@ -7,6 +7,7 @@ from drivers import codec
 from hil.emulators.live import LivePlant
 from hil.emulators.quantities import Quantity, quantities
 from station.profile import DeviceBinding, Point
+from station.topology import Site
 
 
 class Refused(Exception):
@@ -59,6 +60,16 @@ class EmulatedDevice:
         self._frozen = None
         if is_frozen:
             self._frozen = {index: self.values(index) for index in range(len(self.binding.asset_ids))}
+
+    @property
+    def uptime_s(self) -> float:
+        """Return how long the device has run."""
+        return self._live.uptime_s
+
+    @property
+    def site(self) -> Site:
+        """Return the site that the device belongs to."""
+        return self._live.world.site
 
     def values(self, connector: int) -> dict[str, Quantity]:
         """Return the values of one connector's points, in the points' own units; None where there is none."""
