@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
-from drivers.device import Device, Guard
+from drivers.device import Device
 from drivers.modbus import ModbusLink
 from drivers.modbus_points import ModbusPoints
 from drivers.opcua import OpcuaPoints
 from drivers.sunspec import SunspecPoints
 from drivers.transport import SocketTransport, Transport
+from drivers.watchdog import Guard
 from drivers.wire import Wire
 from station.profile import DeviceBinding, Protocol
 

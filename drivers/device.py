@@ -1,24 +1,17 @@
 """One device of the site: its assets read, its watchdog armed, its setpoints written and verified."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from drivers import codec
 from drivers.readings import READ_NAMES, Values, reading_of
 from drivers.turns import Priority
+from drivers.watchdog import Guard, is_left_alone, misfit, told
 from drivers.wire import Outcome, PointRef, Wire
 from station.clock import Clock
-from station.errors import DriverError, Rejected
+from station.errors import DriverError, Rejected, Unreachable
 from station.measurement import AssetReading, MeterReading, NoReading, WriteResult
 from station.profile import DeviceBinding, Point
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What a device does by itself: ``fallback_kw`` once no setpoint was written for ``lease_s``."""
-
-    lease_s: float
-    fallback_kw: float
 
 
 class Device:
@@ -62,6 +55,7 @@ class Device:
     async def read(self, clock: Clock) -> dict[str, AssetReading | NoReading]:
         """Return a reading, or why there is none, for each asset. ``measured_s`` errs towards too old."""
         measured_s = clock.now().mono_s
+        self._leave_alone(measured_s)
         outcomes = await self._wire.read(self._polled(), Priority.FAST)
         readings: dict[str, AssetReading | NoReading] = {}
         for connector, asset_id in enumerate(self.binding.asset_ids):
@@ -90,10 +84,10 @@ class Device:
         if watchdog is None or guard is None:
             raise Rejected(self.device_id, f"{asset_id} has no watchdog")
         self._armed[asset_id] = False
-        for name, value in (
-            (watchdog.fallback_point, guard.fallback_kw),
-            (watchdog.timeout_point, guard.lease_s),
-        ):
+        problem = misfit(watchdog, guard)
+        if problem:
+            raise Rejected(self.device_id, f"{asset_id}: {problem}")
+        for name, value in told(watchdog, guard):
             await self._ensure(asset_id, name, value)
         self._armed[asset_id] = True
 
@@ -108,6 +102,7 @@ class Device:
         if result is None:
             try:
                 await self._set(asset_id, "setpoint_kw", setpoint_kw, priority)
+                await self._count_anew(asset_id, priority)
                 result = WriteResult(sent_s, setpoint_kw, confirmed=True)
             except DriverError as failed:
                 result = WriteResult(sent_s, setpoint_kw, confirmed=False, cause=failed.cause)
@@ -120,11 +115,27 @@ class Device:
         """Drop the connection."""
         await self._wire.close()
 
+    async def _count_anew(self, asset_id: str, priority: Priority) -> None:
+        """Write the length of a timer that counts down where it is written."""
+        watchdog, guard = self.binding.profile.watchdog, self._guards.get(asset_id)
+        if watchdog is not None and guard is not None and watchdog.kind == "countdown":
+            await self._set(asset_id, watchdog.timeout_point, guard.lease_s, priority)
+
+    def _leave_alone(self, now_s: float) -> None:
+        """Raise where a request would keep a setpoint going whose lease is over."""
+        watchdog = self.binding.profile.watchdog
+        for asset_id, last in self._written.items():
+            guard = self._guards.get(asset_id)
+            if (
+                watchdog is not None
+                and guard is not None
+                and is_left_alone(watchdog, guard, last.sent_s, now_s)
+            ):
+                raise Unreachable(self.device_id, "left alone until it has fallen back")
+
     def _polled(self) -> list[PointRef]:
         profile = self.binding.profile
-        watchdog = (
-            (profile.watchdog.timeout_point, profile.watchdog.fallback_point) if profile.watchdog else ()
-        )
+        watchdog = profile.watchdog.points if profile.watchdog else ()
         names = dict.fromkeys((*READ_NAMES[profile.kind], *profile.alive, *watchdog))
         return [
             PointRef(connector, name)
@@ -166,11 +177,17 @@ class Device:
         watchdog, guard = self.binding.profile.watchdog, self._guards.get(asset_id)
         if not self._armed[asset_id] or watchdog is None or guard is None:
             return
-        self._armed[asset_id] = self._holds(
-            asset_id, watchdog.timeout_point, guard.lease_s, outcomes.get(watchdog.timeout_point)
-        ) and self._holds(
-            asset_id, watchdog.fallback_point, guard.fallback_kw, outcomes.get(watchdog.fallback_point)
+        self._armed[asset_id] = all(
+            self._runs(outcomes.get(name))
+            if watchdog.kind == "countdown" and name == watchdog.timeout_point
+            else self._holds(asset_id, name, value, outcomes.get(name))
+            for name, value in told(watchdog, guard)
         )
+
+    @staticmethod
+    def _runs(held: Outcome) -> bool:
+        """Return whether a timer that counts down has not run out."""
+        return isinstance(held, float) and held > 0.0
 
     async def _ensure(self, asset_id: str, name: str, value: float) -> None:
         """Set a point only where the device doesn't hold the value already."""
@@ -219,6 +236,8 @@ class Device:
         return abs(held - written) <= point.write.tolerance + 1e-6 * max(1.0, abs(written))
 
     def _own_value(self, asset_id: str, point: Point, value: float) -> float:
+        if value == 0.0 and point.write is not None and point.write.zero_as is not None:
+            return point.write.zero_as
         try:
             return codec.from_canonical(point, value, self._kw_per_a(asset_id))
         except ValueError as misfit:

@@ -61,8 +61,9 @@ class Values:
         return f"{value:.0f}" if isinstance(value, float) else value
 
     def is_set(self, name: str) -> bool:
-        """Return a flag; one that the profile does not have is not set."""
-        return bool(self.optional(name))
+        """Return a flag; one that the profile does not have is not set. A profile may name it ``local``."""
+        value = self.raw(name)
+        return value == "local" if isinstance(value, str) else bool(value)
 
     def time(self, name: str) -> datetime | None:
         """Return an instant given in seconds since 1970 UTC."""

@@ -59,13 +59,33 @@ class WriteRule:
     """How a point is written. ``function`` is the Modbus function code (6 or 16); 0 for OPC UA.
 
     ``readback`` says that the point can be read to verify the write, within ``tolerance`` in the point's own unit.
-    ``min_interval_s`` is the least time between writes of an unchanged value.
+    ``min_interval_s`` is the least time between writes of an unchanged value. A device that ends a session at 0 is
+    told ``zero_as`` instead (below its least power). ``storage`` is ``volatile``, ``nvram`` (each write wears) or
+    ``unknown``.
     """
 
     function: int = 16
     readback: bool = True
     tolerance: float = 0.0
     min_interval_s: float = 0.0
+    zero_as: float | None = None
+    storage: str = "volatile"
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What a point's scale is multiplied with, told by another point of the same device.
+
+    ``how`` is ``factor`` (that point's value: a transformer's ratio), ``exponent`` (10 to its value), ``cases`` (the
+    scale of the last case whose first number is not above its value: a firmware's version) or ``bit`` (``scale`` where
+    one of the bits of ``mask`` is set in its value, else 1: a sign told by a status).
+    """
+
+    point: str
+    how: str = "factor"
+    cases: tuple[tuple[float, float], ...] = ()
+    mask: int = 0
+    scale: float = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +95,7 @@ class Point:
     ``function`` is the Modbus read function (3 or 4) and ``address`` the 0-based PDU address; ``node`` is the OPC UA
     string identifier. ``word_order`` is ``big`` or ``little``. ``not_available`` raw values mean that there is none.
     ``valid`` bounds the value in ``unit``; outside it the answer is nonsense. ``symbols`` names the values of a state.
+    ``group`` is ``fast`` (read at every poll), ``slow`` (kept for a while) or ``once`` (kept until the link is new).
     """
 
     name: str
@@ -94,19 +115,43 @@ class Point:
     write: WriteRule | None = None
     length: int = 0
     """Registers of a string."""
+    words: tuple[int, ...] = ()
+    """Modbus: the address of each register, high word first, where they do not lie side by side."""
+    bits: tuple[int, int] | None = None
+    """The lowest bit of the raw number that belongs to the point, and how many."""
+    scaled_by: tuple[Scaling, ...] = ()
+    sum_of: tuple[str, ...] = ()
+    """Points of the same unit whose sum it is; it then has no place of its own."""
+    is_monotonic: bool = False
+    """A counter: it never runs back."""
+    source: str = ""
+    """Which of the profile's sources tells of it."""
+    typical: float | None = None
+    """What an emulated device says where the plant has no such quantity (a ratio, a firmware)."""
     sunspec: tuple[str, ...] = ()
     """Where SunSpec keeps it, such as ``103.W``; the first model that the device has gives the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watchdog:
-    """How the device guards itself: ``timeout_point`` (s) and ``fallback_point`` are armed and verified at start.
+    """How the device guards itself: what it does by itself when it has heard nothing for its timeout.
 
-    The lease runs from each write of the setpoint; reads must not renew it.
+    ``kind`` says what it must hear: ``timer`` and ``rewrite`` a write of the setpoint, ``countdown`` a new length
+    written to ``timeout_point``, ``poll`` any request. The timeout is at ``timeout_point`` (s) or fixed by the maker
+    (``timeout_s``); so is the fallback, at ``fallback_point`` or fixed at ``fallback_kw``. What can be written is armed
+    and verified at start; what is fixed must fit the site.
     """
 
-    timeout_point: str
-    fallback_point: str
+    timeout_point: str = ""
+    fallback_point: str = ""
+    kind: str = "timer"
+    timeout_s: float | None = None
+    fallback_kw: float | None = None
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Return the points that it is told and verified by."""
+        return tuple(name for name in (self.timeout_point, self.fallback_point) if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +179,11 @@ class Profile:
     max_gap: int = 10
     unit_stride: int = 0
     namespace: str = ""
+    title: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where quantities are told of: what ``Point.source`` names, and the text."""
+    auxiliary: frozenset[str] = frozenset()
+    """Names of points that only this device type has: ratios, modes, versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from zlib import crc32
 
-from drivers import codec
+from drivers import codec, derived
 from hil.emulators.live import LivePlant
 from hil.emulators.quantities import Quantity, quantities
 from station.profile import DeviceBinding, Point
@@ -34,6 +34,10 @@ class EmulatedDevice:
         known = [assets[asset_id] for asset_id in binding.asset_ids if asset_id in assets]
         self._lease_s = {asset.asset_id: asset.lease_s for asset in known}
         self._fallback_kw = {asset.asset_id: asset.fallback_kw for asset in known}
+        points = binding.profile.points
+        constant = {name: point.typical for name, point in points.items()}
+        self.scaled_points = {name: derived.scaled(point, constant) for name, point in points.items()}
+        """The points with the scales that this device tells."""
 
     @property
     def silent(self) -> bool:
@@ -80,7 +84,10 @@ class EmulatedDevice:
         canonical = quantities(self._live, asset_id, points)
         canonical["lease_s"] = self._lease_s.get(asset_id)
         canonical["fallback_kw"] = self._fallback_kw.get(asset_id)
-        return {name: self._in_unit(point, canonical.get(name), asset_id) for name, point in points.items()}
+        values = {name: self._in_unit(point, canonical.get(name), asset_id) for name, point in points.items()}
+        for point in points.values():
+            values |= _shared(point, values[point.name], points)
+        return values
 
     def write(self, connector: int, values: Mapping[str, codec.Value | None]) -> None:
         """Take values in their points' units: the fallback and the timer's length first, then the setpoint.
@@ -116,7 +123,11 @@ class EmulatedDevice:
         return canonical
 
     def _in_unit(self, point: Point, quantity: Quantity, asset_id: str) -> Quantity:
-        if quantity is None or isinstance(quantity, str):
+        if point.name == "is_local" and point.symbols and quantity is not None:
+            return "local" if quantity else "remote"
+        if quantity is None:
+            return point.typical
+        if isinstance(quantity, str):
             return quantity
         value = codec.from_canonical(point, quantity, self._kw_per_a(asset_id))
         if self.binding.profile.kind == "meter" and point.name == "power_kw":
@@ -130,3 +141,17 @@ class EmulatedDevice:
 
     def _kw_per_a(self, asset_id: str) -> float:
         return self.binding.kw_per_a.get(asset_id, 0.0)
+
+
+def _shared(point: Point, value: Quantity, points: Mapping[str, Point]) -> dict[str, Quantity]:
+    """Return the parts of a sum: the first that can take the whole has it, the others are 0."""
+    parts: dict[str, Quantity] = dict.fromkeys(point.sum_of, None if value is None else 0.0)
+    if not isinstance(value, float | int):
+        return parts
+    for name in point.sum_of:
+        try:
+            codec.encode_raw(points[name], value)
+        except ValueError:
+            continue
+        return {**parts, name: value}
+    return parts

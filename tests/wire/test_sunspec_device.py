@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from configs.profiles import load_profile
-from drivers.device import Device, Guard
+from drivers.device import Device
 from drivers.sunspec import SunspecPoints
+from drivers.watchdog import Guard
 from station.clock import Instant
 from station.errors import Rejected
 from station.measurement import BatteryReading, NoReading, PvReading

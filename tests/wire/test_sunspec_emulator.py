@@ -13,7 +13,8 @@ from pymodbus.client import AsyncModbusTcpClient
 from configs.load import load_site
 from configs.profiles import load_profile
 from drivers.connect import connect_devices
-from drivers.device import Device, Guard
+from drivers.device import Device
+from drivers.watchdog import Guard
 from hil.clocks import ScaledClock
 from hil.serve import Rig, start_of
 from hil.world import Surroundings, World
