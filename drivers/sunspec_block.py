@@ -14,6 +14,8 @@ from station.profile import Point, WriteRule
 
 LARGEST_EXPONENT = 10
 """Scale factors lie in -10..10 (SunSpec Device Information Model Specification)."""
+DIGITS = 12
+"""What powers of ten leave behind the comma: 411 times 10⁻¹ is 41.1 and not 41.1 and a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Block:
         if raw is None or isinstance(raw, str) or placed.point.scale_factor is None:
             return raw
         scaled = raw * 10.0 ** self._exponent(placed)
-        return round(scaled, 12)
+        return round(scaled, DIGITS)
 
     def number(self, path: str) -> float | None:
         """Return a value that must be a number."""
@@ -75,7 +77,7 @@ class Block:
         exponent = self._exponent(self.writable(path), to_write=True)
         point = _point(path, self.layout[path], scale=10.0**exponent, write=WriteRule())
         held = codec.decode(point, codec.encode(point, value))
-        return held if isinstance(held, float) else value
+        return round(held, DIGITS) if isinstance(held, float) else value
 
     def writable(self, path: str) -> Placed:
         """Return the place of a point that can be written; raise ``ValueError``."""

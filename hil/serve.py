@@ -115,6 +115,13 @@ class Rig:
         match first.profile.protocol:
             case Protocol.MODBUS_TCP | Protocol.SUNSPEC:
                 units = {binding.unit: self.devices[binding.device_id] for binding in group}
+                if len(units) < len(group):
+                    raise ConfigError(
+                        str(self._file),
+                        0,
+                        f"device {first.device_id}",
+                        "cannot be emulated: another device has the same port and unit",
+                    )
                 return ModbusServer(first.host, first.port, units)
             case Protocol.OPCUA:
                 return OpcuaServer(first.host, first.port, self.devices[first.device_id])

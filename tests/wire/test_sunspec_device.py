@@ -208,3 +208,39 @@ async def test_a_heartbeat_that_stands_still_makes_the_reading_old_and_one_that_
         await device.read(clock)
         clock.mono_s += 5.0
         assert (await device.read(clock))["a"].measured_s == 110.0
+
+
+def ports(**watts: int) -> Data:
+    """Return a model 714 with a port of each type, positive towards the inverter."""
+    made = filled(714, random.Random(9), repeated=len(watts), gaps=0.0) | {"DCW_SF": 0}
+    for port, (kind, value) in zip(made["Prt"], watts.items(), strict=True):
+        port |= {"PrtTyp": {"pv1": 0, "pv2": 0, "ess": 1}[kind], "DCW": value}
+    return made
+
+
+async def test_both_sides_of_a_hybrid_inverter_share_a_link_and_only_the_battery_takes_setpoints() -> None:
+    models = [
+        measured(),
+        capacity(),
+        state_of_charge(),
+        ports(pv1=3000, pv2=1500, ess=-700),
+        storage(),
+        control(),
+    ]
+    async with a_bench(image_of([common(), *models])) as bench:
+        sides = [
+            DeviceBinding(side, load_profile(f"sunspec-hybrid-{side}"), "127.0.0.1", 0, 1, (side,), 1.0)
+            for side in ("pv", "battery")
+        ]
+        pv, battery = (Device(side, SunspecPoints(side, bench.link), {}) for side in sides)
+        sun = (await pv.read(HandClock()))["pv"]
+        stored = (await battery.read(HandClock()))["battery"]
+        assert (sun.power_kw, stored.power_kw) == pytest.approx((-4.5, 0.7))
+        assert isinstance(stored, BatteryReading)
+        assert stored.setpoint_kw is None
+        result = await battery.write("battery", -2.0, sent_s=0.0)
+        assert result.confirmed, result.cause
+        assert (await bench.foreign())["124.OutWRte"] == 25.0
+        refused = await pv.write("pv", -1.0, sent_s=0.0)
+        assert (refused.confirmed, refused.cause) == (False, "cannot be written")
+        assert bench.server.connections == 2  # ours and that of pysunspec2

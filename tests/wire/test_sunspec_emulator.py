@@ -18,6 +18,7 @@ from drivers.watchdog import Guard
 from hil.clocks import ScaledClock
 from hil.serve import Rig, start_of
 from hil.world import Surroundings, World
+from station.errors import ConfigError
 from station.measurement import BatteryReading, MeterReading, PvReading
 from station.profile import Profile
 from tests.wire.sunspec_bench import foreign_device, walk
@@ -259,3 +260,13 @@ async def test_a_write_that_the_emulated_device_cannot_take_is_refused_and_chang
         assert {p: v for p, v in after.items() if p.startswith("704.")} == {
             p: v for p, v in before.items() if p.startswith("704.")
         }
+
+
+async def test_two_devices_of_one_unit_are_not_emulated_as_one() -> None:
+    loaded = load_site(DEMO)
+    binding = next(one for one in loaded.devices if one.device_id == "storage")
+    twice = replace(loaded, devices=(binding, replace(binding, device_id="other")))
+    start_at = start_of(loaded)
+    world = World(loaded.site, Surroundings(start_at, 900.0, (20.0,), (40.0,)), (), start_at=start_at)
+    with pytest.raises(ConfigError, match="another device has the same port and unit"):
+        Rig(twice, ScaledClock(start_at, SPEED), world)
