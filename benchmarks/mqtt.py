@@ -1,6 +1,6 @@
 """How long a backlog takes to reach a real Mosquitto over TLS, and whether the event loop notices.
 
-``python -m benchmarks.mqtt [--hours 24] [--interval 5] [--json FILE]`` fills the outbox of a station of 500 signals
+``python -m benchmarks.mqtt [--hours 24] [--interval 10] [--json FILE]`` fills the outbox of a station of 500 signals
 per second and drains it. It prints ``backlog_hours``, ``interval_s``, ``messages``, ``outbox_mb`` (as it lies on disk),
 ``drain_s``, ``cpu_s`` (of this process), ``lost`` and ``doubled`` (by the ids that a subscriber got), and how late the
 ticks of 0.1 s of the same event loop are, idle and while draining. Needs Debian's packages mosquitto and openssl.
@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - is standard output")
     parser.add_argument("--hours", type=float, default=24.0, help="length of the backlog")
-    parser.add_argument("--interval", type=float, default=5.0, help="seconds between states")
+    parser.add_argument("--interval", type=float, default=10.0, help="seconds between states")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         figures = asyncio.run(measure(arguments.hours, arguments.interval, Path(name)))

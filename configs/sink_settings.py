@@ -44,7 +44,7 @@ class MqttModel(Checked):
     username: str = ""
     password: SecretModel | None = None
     ca_file: Text | None = None
-    interval_s: Seconds = 5.0
+    interval_s: Seconds = 10.0
     takes_commands: bool = False
 
 

@@ -39,7 +39,7 @@ class MqttSettings:
     username: str = ""
     password: Secret | None = None
     ca_file: Path | None = None
-    interval_s: float = 5.0
+    interval_s: float = 10.0
     takes_commands: bool = False
 
 
