@@ -48,7 +48,8 @@ def problems(schema: ProfileSchema) -> Iterator[Problem]:
             )
             for key, text in (*naming, *_value_problems(name, point), *_place_problems(schema, point)):
                 yield (section, name, *key), text
-            for key, text in (*_scaling_problems(schema, point), *_sum_problems(schema, name, point)):
+            references = (*_scaling_problems(schema, point), *_sum_problems(schema, name, point))
+            for key, text in (*references, *_readable_problems(schema, name, point)):
                 yield (section, name, *key), text
     yield from _source_problems(schema)
     yield from _reference_problems(schema)
@@ -95,6 +96,15 @@ def _value_problems(name: str, point: PointSchema) -> Iterator[Problem]:
         yield ("symbols",), "must name local and remote"
     if (point.encoding is Encoding.STRING) and name != "session_id":
         yield ("encoding",), "only a session_id may be a text"
+
+
+def _readable_problems(schema: ProfileSchema, name: str, point: PointSchema) -> Iterator[Problem]:
+    if point.readable:
+        return
+    if point.write is None or point.write.readback:
+        yield ("readable",), "what can't be read must have a write without readback"
+    if name in required_names(schema.kind):
+        yield ("readable",), f"a {schema.kind} needs to read it"
 
 
 def _place_problems(schema: ProfileSchema, point: PointSchema) -> Iterator[Problem]:

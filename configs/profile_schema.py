@@ -54,6 +54,7 @@ class PointSchema(Checked):
     scaled_by: tuple[ScalingSchema, ...] = ()
     sum_of: tuple[str, ...] = ()
     monotonic: bool = False
+    readable: bool = True
     not_available: tuple[int, ...] = ()
     valid: tuple[float, float] | None = None
     symbols: dict[int, str] = Field(default_factory=dict)

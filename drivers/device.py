@@ -65,7 +65,7 @@ class Device:
 
     async def read_points(self) -> dict[str, dict[str, Outcome]]:
         """Return every point of every asset in its own unit, for commissioning."""
-        names = self.binding.profile.points
+        names = [name for name, point in self.binding.profile.points.items() if point.readable]
         refs = [
             PointRef(connector, name) for connector, _ in enumerate(self.binding.asset_ids) for name in names
         ]
@@ -141,7 +141,7 @@ class Device:
             PointRef(connector, name)
             for connector, _ in enumerate(self.binding.asset_ids)
             for name in names
-            if name in profile.points
+            if name in profile.points and profile.points[name].readable
         ]
 
     def _reading(

@@ -93,44 +93,55 @@ class ModbusPoints:
 
     async def _words_of(self, refs: Iterable[PointRef], priority: Priority) -> dict[Span, Words]:
         """Return the registers of all points, those that are kept included."""
-        if self._link.counters.opened != self._opened:
-            self._kept.clear()
         now_s = asyncio.get_running_loop().time()
-        words: dict[Span, Words] = {}
-        wanted: dict[Span, str] = {}
-        split: list[tuple[Span, ...]] = []
-        for ref in refs:
-            group = self._profile.points[ref.name].group
-            spans = self._spans(ref)
-            for span in spans:
-                kept = self._kept.get(span) if priority is Priority.FAST else None
-                if kept is not None and group != "fast" and (group == "once" or now_s - kept[1] < SLOW_S):
-                    words[span] = kept[0]
-                else:
-                    wanted[span] = group
-            if len(spans) > 1:
-                split.append(spans)
-        for block in self._plan.blocks(wanted):
-            words |= await self._read_block(block, priority)
-        self._opened = self._link.counters.opened
-        for span, group in wanted.items():
+        groups = {span: self._profile.points[ref.name].group for ref in refs for span in self._spans(ref)}
+        words: dict[Span, Words] = {
+            span: self._kept[span][0]
+            for span, group in groups.items()
+            if priority is Priority.FAST and self._is_kept(span, group, now_s)
+        }
+        words |= await self._read_all([span for span in groups if span not in words], priority)
+        if (
+            self._link.counters.opened != self._opened
+        ):  # another device may be there, or the same with other settings
+            self._opened = self._link.counters.opened
+            stale = [span for span in groups if span in self._kept]
+            self._kept.clear()
+            words |= await self._read_all(stale, priority)
+        for span, group in groups.items():
             got = words[span]
             if group != "fast" and not isinstance(got, DriverError):
-                self._kept[span] = got, now_s
-        for spans in split:
-            words |= await self._confirmed(spans, words, priority)
+                self._kept.setdefault(span, (got, now_s))
+        for ref in refs:
+            if self._profile.points[ref.name].words:
+                words |= await self._confirmed(self._spans(ref), words, priority)
+        return words
+
+    def _is_kept(self, span: Span, group: str, now_s: float) -> bool:
+        """Return whether what was read before still serves; forget it where not."""
+        if span in self._kept and group == "slow" and now_s - self._kept[span][1] >= SLOW_S:
+            del self._kept[span]
+        return span in self._kept
+
+    async def _read_all(self, spans: Sequence[Span], priority: Priority) -> dict[Span, Words]:
+        words: dict[Span, Words] = {}
+        for span in spans:
+            self._kept.pop(span, None)
+        for block in self._plan.blocks(spans):
+            words |= await self._read_block(block, priority)
         return words
 
     async def _confirmed(
         self, spans: tuple[Span, ...], words: Mapping[Span, Words], priority: Priority
     ) -> dict[Span, Words]:
-        """Read the first part of a split number again: it must not have moved while the others were read."""
+        """Read the part of a split number that was read first again: it must not have moved meanwhile."""
         if len(self._plan.blocks(spans)) == 1 or any(isinstance(words[span], DriverError) for span in spans):
             return {}
-        again = await self._read_block(Block((spans[0],)), priority)
-        if again[spans[0]] == words[spans[0]]:
+        first = min(spans)  # blocks are read in the order of their addresses
+        again = await self._read_block(Block((first,)), priority)
+        if again[first] == words[first]:
             return {}
-        return {spans[0]: Nonsense(self._device_id, "moved while its parts were read")}
+        return {first: Nonsense(self._device_id, "moved while its parts were read")}
 
     async def _read_block(self, block: Block, priority: Priority) -> dict[Span, Words]:
         try:

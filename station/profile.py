@@ -122,6 +122,8 @@ class Point:
     scaled_by: tuple[Scaling, ...] = ()
     sum_of: tuple[str, ...] = ()
     """Points of the same unit whose sum it is; it then has no place of its own."""
+    readable: bool = True
+    """False: the register can only be written."""
     is_monotonic: bool = False
     """A counter: it never runs back."""
     source: str = ""

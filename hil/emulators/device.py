@@ -127,6 +127,8 @@ class EmulatedDevice:
             return "local" if quantity else "remote"
         if quantity is None:
             return point.typical
+        if point.name == "state" and quantity == "charging" and quantity not in point.symbols.values():
+            return "plugged"  # a device that does not tell the two apart
         if isinstance(quantity, str):
             return quantity
         value = codec.from_canonical(point, quantity, self._kw_per_a(asset_id))

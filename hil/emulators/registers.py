@@ -58,7 +58,10 @@ class Registers:
                 for place in _places(point, shift, connector):
                     if place not in self._tables[point.function]:
                         self._tables[point.function].append(place)
-        self._known = {function: self._addresses(table) for function, table in self._tables.items()}
+        self._known = {
+            function: self._addresses([place for place in table if place.point.readable])
+            for function, table in self._tables.items()
+        }
 
     def read(self, function: int, address: int, count: int) -> list[int]:
         """Return ``count`` registers; raise ``Declined``."""
