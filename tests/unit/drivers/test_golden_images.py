@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from configs import device_table
 from configs.profiles import load_profile, profile_ids
 from drivers import codec
 from drivers.modbus import ModbusLink
@@ -104,3 +105,9 @@ async def test_a_written_value_is_what_its_source_says(name: str, image: dict[st
     assert rule is not None
     assert rule.function == image["function"]
     assert [slave.registers[3][image["address"] + i] for i in range(len(image["words"]))] == image["words"]
+
+
+def test_the_table_of_devices_is_made_of_the_profiles() -> None:
+    text = device_table.FILE.read_text(encoding="utf-8")
+    assert device_table.document(text) == text
+    assert all(f"`{name}`" in text for name in NAMES)
