@@ -7,6 +7,7 @@ proof: its own ``online`` must come back before anything leaves the outbox.
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -82,15 +83,10 @@ class MqttSink:
     async def run(self) -> None:
         """Connect and send until cancelled; then say ``offline`` where there is a connection."""
         while True:
-            failed = await self._session()
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():  # a group whose tasks fail meanwhile forgets it
-                raise asyncio.CancelledError
-            await self._pause(self._failed(failed))
+            await self._pause(self._failed(await self._session()))
 
     async def _session(self) -> LinkFailed:
         """Work through one connection and return why it ended."""
-        failed = LinkFailed("the connection ended")
         connected_at = self._clock.now().at
         try:
             will = self._state("offline", None, connected_at)
@@ -99,20 +95,19 @@ class MqttSink:
                 heard = asyncio.Event()
                 try:
                     await self._subscribe(client)
-                    async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(self._listen(client, online, heard))
-                        tasks.create_task(self._talk(client, online, heard))
+                    await _first_failure(
+                        self._listen(client, online, heard), self._talk(client, online, heard)
+                    )
                 except asyncio.CancelledError:
                     with suppress(aiomqtt.MqttError):
                         offline = self._state("offline", self._clock.now().at, connected_at)
                         await _publish(client, offline, FAREWELL_S)
                     raise
-        except* LinkFailed as group:
-            failed = next(error for error in _leaves(group) if isinstance(error, LinkFailed))
-        except* aiomqtt.MqttError as group:
-            error = next(error for error in _leaves(group) if isinstance(error, aiomqtt.MqttError))
-            failed = failure_of(error, self._settings)
-        return failed
+        except LinkFailed as failed:
+            return failed
+        except aiomqtt.MqttError as error:
+            return failure_of(error, self._settings)
+        return LinkFailed("the connection ended")
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         filters = [(topic_of(self._site_id, "status"), SubscribeOptions(qos=1))]
@@ -257,7 +252,17 @@ def _bytes(payload: object) -> bytes:
     return payload if isinstance(payload, bytes) else str(payload).encode()
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
+async def _first_failure(*works: Coroutine[None, None, None]) -> None:
+    """Run all until one ends, end the others, and raise what it raised.
+
+    No ``TaskGroup``: where a task of it fails just as it is cancelled itself, Python 3.11 forgets the cancellation.
+    """
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -108,7 +108,7 @@ def _remaining_samples(session: Session, past: Past, taken: float) -> Floats:
         good = np.flatnonzero(np.isfinite(past.requested) & (past.requested > 0))
         if not len(good):
             return np.array([max(requested - taken, SMALLEST_KWH * 2)])
-        distance = np.abs(np.log(past.requested[good] / requested))
+        distance = np.abs(np.log(past.requested[good]) - np.log(requested))
         near = good[np.argsort(distance, kind="stable")[:NEIGHBOURS]]
         total = np.minimum(past.energy[near] / past.requested[near], 1.1) * requested
         scale = requested
