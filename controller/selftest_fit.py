@@ -1,0 +1,108 @@
+"""How much one quantity moves with another, from levels that alternate. Pure.
+
+The last seconds of each level are averaged, when device and meter have settled, and each level is held against the mean
+of its two neighbours: a drift of the base load drops out. The median over all levels makes a car that comes, or a
+compressor that starts, harmless.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from statistics import median
+
+from controller.selftest_words import Channel, Gain, Sample
+
+WINDOW_S = 6.0
+"""The end of a level that is averaged. What comes before is left to the device's delay and the meter's lag."""
+
+LEAST_SAMPLES = 2
+LEAST_SHARE = 0.4
+"""A contrast of the cause smaller than this share of the largest says too little."""
+
+OTHERS_SHARE = 0.3
+"""Where the other assets moved by more than this share of the cause, the level is left out."""
+
+NORMAL = 1.4826
+"""Median absolute deviation to standard deviation of a normal distribution."""
+
+OVERLAP = 1.6
+"""Contrasts share levels with their neighbours, and a median is less exact than a mean: the error is larger by this."""
+
+EXACT = 0.004
+"""Meters are no better than this: no factor is known more exactly."""
+
+FEW = 3
+FEW_ERROR = 0.08
+"""Relative error of a factor that rests on fewer than ``FEW`` contrasts: their scatter is not known."""
+
+
+def levels(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """Return the settled end of each level, in order; a level that was cut short may be empty."""
+    ends = []
+    for step, group in groupby((s for s in samples if s.step >= 0), key=lambda s: s.step):
+        held = list(group)
+        last_s = held[-1].mono_s
+        settled = [s for s in held if s.mono_s > last_s - WINDOW_S]
+        ends.append(settled if step or len(settled) >= LEAST_SAMPLES else [])
+    return ends
+
+
+def mean(samples: Sequence[Sample], channel: Channel) -> float | None:
+    """Return the mean of a quantity, or None where more than half of its values are missing."""
+    values = [value for sample in samples if (value := channel(sample)) is not None]
+    if len(values) < LEAST_SAMPLES or 2 * len(values) <= len(samples):
+        return None
+    return sum(values) / len(values)
+
+
+def contrasts(ends: Sequence[Sequence[Sample]], channel: Channel) -> list[float | None]:
+    """Return what each inner level differs by from the mean of its neighbours."""
+    means = [mean(samples, channel) for samples in ends]
+    found: list[float | None] = []
+    for before, here, after in zip(means, means[1:], means[2:], strict=False):
+        is_whole = before is not None and here is not None and after is not None
+        found.append(here - (before + after) / 2.0 if is_whole else None)  # type: ignore[operator]
+    return found
+
+
+def gain_of(samples: Sequence[Sample], cause: Channel, response: Channel) -> Gain | None:
+    """Return the factor between two quantities, or None where the cause did not move or one of them gave nothing."""
+    ends = levels(samples)
+    others = contrasts(ends, lambda sample: sample.others_kw)
+    pairs = [
+        (x, y, z or 0.0)
+        for x, y, z in zip(contrasts(ends, cause), contrasts(ends, response), others, strict=True)
+        if x is not None and y is not None
+    ]
+    largest = max((abs(x) for x, _, _ in pairs), default=0.0)
+    if largest <= 0.0:
+        return None
+    strong = [(x, y, z) for x, y, z in pairs if abs(x) >= LEAST_SHARE * largest]
+    calm = [pair for pair in strong if abs(pair[2]) <= OTHERS_SHARE * abs(pair[0])]
+    kept = calm if len(calm) >= FEW else strong
+    return ratio_of([(x, y) for x, y, _ in kept])
+
+
+def ratio_of(pairs: Sequence[tuple[float, float]]) -> Gain | None:
+    """Return the weighted median of y / x with its error, or None without pairs."""
+    ratios = sorted((y / x, abs(x)) for x, y in pairs if x)
+    if not ratios:
+        return None
+    factor = _weighted_median(ratios)
+    spread = NORMAL * median(abs(ratio - factor) for ratio, _ in ratios)
+    error = OVERLAP * spread / len(ratios) ** 0.5
+    if len(ratios) < FEW:
+        widest = max(abs(ratio - factor) for ratio, _ in ratios)
+        error = max(widest, FEW_ERROR * abs(factor))
+    return Gain(factor, max(error, EXACT * abs(factor)), len(ratios))
+
+
+def _weighted_median(ratios: Sequence[tuple[float, float]]) -> float:
+    half = sum(weight for _, weight in ratios) / 2.0
+    passed = 0.0
+    for index, (ratio, weight) in enumerate(ratios):
+        passed += weight
+        if abs(passed - half) <= 1e-9 * half and index + 1 < len(ratios):
+            return (ratio + ratios[index + 1][0]) / 2.0
+        if passed > half:
+            return ratio
+    return ratios[-1][0]
