@@ -1,0 +1,67 @@
+"""Which word order makes sense of a point: that of the profile, or the other one. Pure.
+
+Words in the wrong order make a value that jumps by thousands where the power moved by one kW. Small whole numbers are
+then all multiplied by 65536, larger ones and floats are scattered.
+"""
+
+from collections.abc import Callable, Sequence
+
+from controller.selftest_fit import gain_of
+from controller.selftest_words import SWAPPED, Channel, Finding, Gain, Kind, Sample, Trial, Values
+
+SENSIBLE = (0.2, 3.0)
+"""A factor between two powers that is no word order's doing."""
+
+ABSURD = 20.0
+"""So many times more than the whole site could do is no power."""
+
+LEAST_REST = 5
+
+
+def is_sensible(gain: Gain | None) -> bool:
+    """Return whether a quantity moves along with another by about as much, either way."""
+    return gain is not None and gain.is_clear and SENSIBLE[0] <= abs(gain.factor) <= SENSIBLE[1]
+
+
+def moves_swapped(
+    trials: Sequence[Trial], point: str, cause: Channel, response: Callable[[str], Channel]
+) -> tuple[Gain | None, Gain] | None:
+    """Return the gains of a point as the profile reads it and with its words swapped, where only the latter is sensible.
+
+    ``response`` makes a channel of a point's name. None where the profile's order is right, or nothing is known.
+    """
+    found = None
+    for trial in trials:
+        plain = gain_of(trial.samples, cause, response(point))
+        other = gain_of(trial.samples, cause, response(SWAPPED + point))
+        if is_sensible(plain):
+            return None
+        if other is not None and is_sensible(other):
+            found = plain, other
+    return found
+
+
+def rests_swapped(said: Sequence[Values], point: str, most_kw: float) -> tuple[float, float] | None:
+    """Return a value as the profile reads it and with its words swapped, where at rest only the latter is possible."""
+    pairs = [(its[point], its[SWAPPED + point]) for its in said if point in its and SWAPPED + point in its]
+    absurd = [pair for pair in pairs if abs(pair[0]) > ABSURD * most_kw and abs(pair[1]) <= 1.5 * most_kw]
+    if len(absurd) < LEAST_REST or 5 * len(absurd) < 4 * len(said):
+        return None
+    return absurd[-1]
+
+
+def finding_of(where: str, point: str, evidence: Sequence[str], *, is_measured: bool) -> Finding:
+    """Return the finding that a point's words are in the wrong order."""
+    return Finding(
+        Kind.WORD_ORDER,
+        where,
+        point,
+        0.97 if is_measured else 0.85,
+        tuple(evidence),
+        (f"in the profile of {where}: flip `word_order` of {point}, and look at its other points of two words",),
+    )
+
+
+def rest_of(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples from before anything moved."""
+    return [sample for sample in samples if sample.step == 0]
