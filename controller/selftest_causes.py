@@ -84,10 +84,10 @@ def predict(causes: Sequence[Cause], asset: Controllable) -> Predicted:
         is_own = cause.asset_id in ("", asset.asset_id)
         if is_own:
             meter *= cause.meter_factor
+            current *= cause.current_factor
             device *= cause.device_factor
             setpoint *= cause.setpoint_factor
             phases = cause.phases or phases
-        current *= cause.current_factor
         signs = [sign * its for sign, its in zip(signs, cause.signs, strict=True)]
         order = [order[place] for place in cause.order]
     shares = [1.0 / len(phases) if phase in phases else 0.0 for phase in ALL_PHASES]
@@ -168,7 +168,15 @@ def _own_causes(trial: Observed, factors: Sequence[float]) -> Iterator[Cause]:
                 yield Cause(
                     Kind.SWAPPED_PHASE, asset_id, "phases", 1.0, asset_id=asset_id, phases=(phase,)
                 )
-    yield Cause(Kind.NO_RESPONSE, asset_id, "power_kw", 1.5, meter_factor=0.0, asset_id=asset_id)
+    yield Cause(
+        Kind.NO_RESPONSE,
+        asset_id,
+        "power_kw",
+        1.5,
+        meter_factor=0.0,
+        current_factor=0.0,
+        asset_id=asset_id,
+    )
 
 
 def _factors(seen: Sequence[Observed]) -> Iterator[float]:

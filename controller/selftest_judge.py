@@ -1,0 +1,221 @@
+"""The verdict of the self-test: the fewest faults that explain all that was measured, and what can't be known. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from controller.selftest_advice import advice_on, evidence_of
+from controller.selftest_causes import Cause, Observed, causes_of, mismatch
+from controller.selftest_counters import counted
+from controller.selftest_fit import gain_of
+from controller.selftest_order import finding_of, moves_swapped, rest_of, rests_swapped
+from controller.selftest_phases import phase_channels, phase_view
+from controller.selftest_words import (
+    SWAPPED,
+    Blind,
+    Channel,
+    Finding,
+    Gain,
+    Trial,
+    Verdict,
+    asked,
+    of_meter,
+    of_moved,
+)
+from station.assets import Battery, PvPlant
+from station.topology import Site
+
+TIE = 0.15
+"""Explanations whose cost differs by less than this are equally good."""
+
+MOST_PAIRS = 40
+"""Two faults at once are only looked for among so many of those that explain a part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Which reading of each power makes sense: the profile's, or that with swapped words."""
+
+    meter: str
+    moved: tuple[str, ...]
+
+
+def judge(site: Site, trials: Sequence[Trial], blind: Sequence[Blind] = ()) -> Verdict:
+    """Return what the trials say. ``blind`` is what could not be tried at all."""
+    if not any(trial.samples for trial in trials):
+        return Verdict((), tuple(blind))
+    meter_id = site.meter.asset_id
+    views, orders = _views(site, trials)
+    seen = [_observed(trial, views, index) for index, trial in enumerate(trials)]
+    silent = [_did_not_move(trial, its) for trial, its in zip(trials, seen, strict=True)]
+    explained, ties = explain(meter_id, [its for its, still in zip(seen, silent, strict=True) if not still])
+    findings = [*orders, *(_finding(meter_id, cause, seen, ties) for cause in explained)]
+    counters, uncounted = counted(site, trials, views.meter, views.moved, explained)
+    gains = {name: gain for its in seen for name, gain in _named(its)}
+    unknown = (
+        *blind,
+        *(still for still in silent if still),
+        *_unclear(seen),
+        *phase_view(site, trials, seen),
+        *uncounted,
+    )
+    return Verdict((*findings, *counters), unknown, gains)
+
+
+def explain(meter_id: str, seen: Sequence[Observed]) -> tuple[tuple[Cause, ...], tuple[Cause, ...]]:
+    """Return the cheapest set of faults that fits all gains, and the single faults that would do as well.
+
+    A healthy station has none; where not even two faults fit, those that explain one asset each are returned.
+    """
+    if not seen or mismatch((), seen) is not None:
+        return (), ()
+    singles = sorted(_costs(meter_id, seen), key=lambda pair: pair[0])
+    if singles:
+        best = singles[0][0]
+        return (singles[0][1],), tuple(cause for cost, cause in singles[1:] if cost <= best + TIE)
+    pairs = sorted(_pair_costs(meter_id, seen), key=lambda pair: pair[0])
+    if pairs:
+        return pairs[0][1], ()
+    return tuple(cause for trial in seen for cause in explain(meter_id, [trial])[0] if len(seen) > 1), ()
+
+
+def _costs(meter_id: str, seen: Sequence[Observed]) -> Iterator[tuple[float, Cause]]:
+    for cause in causes_of(meter_id, seen):
+        doubt = mismatch((cause,), seen)
+        if doubt is not None:
+            yield cause.cost + doubt, cause
+
+
+def _pair_costs(meter_id: str, seen: Sequence[Observed]) -> Iterator[tuple[float, tuple[Cause, Cause]]]:
+    """Yield the pairs that fit, of faults that each explain at least one trial."""
+    partly = [
+        cause
+        for cause in causes_of(meter_id, seen)
+        if any(mismatch((cause,), [trial]) is not None and mismatch((), [trial]) is None for trial in seen)
+    ]
+    partly = partly or list(causes_of(meter_id, seen))
+    for first, second in combinations(sorted(partly, key=lambda cause: cause.cost)[:MOST_PAIRS], 2):
+        doubt = mismatch((first, second), seen)
+        if doubt is not None:
+            yield first.cost + second.cost + doubt, (first, second)
+
+
+def _finding(meter_id: str, cause: Cause, seen: Sequence[Observed], ties: Sequence[Cause]) -> Finding:
+    others = [tie for tie in ties if (tie.kind, tie.where) != (cause.kind, cause.where)]
+    confidence = 0.97 / (1 + len({(tie.kind, tie.where) for tie in others}))
+    evidence = evidence_of(cause, seen)
+    return Finding(
+        cause.kind, cause.where, cause.point, confidence, evidence, advice_on(meter_id, (cause, *ties))
+    )
+
+
+def _views(site: Site, trials: Sequence[Trial]) -> tuple[Views, list[Finding]]:
+    """Return which reading of each power makes sense, and a finding for each whose profile is wrong about it."""
+    findings = []
+    most_kw = site.base_load.max_kw + sum(
+        max(asset.nameplate.max_kw, -asset.nameplate.min_kw) for asset in site.controllables
+    )
+    meter, found = _view(site.meter.asset_id, trials, asked, of_meter, most_kw)
+    findings += found
+    moved = []
+    for trial in trials:
+        view, found = _view(trial.asset.asset_id, [trial], of_meter(meter), of_moved, most_kw)
+        moved.append(view)
+        findings += found
+    return Views(meter, tuple(moved)), findings
+
+
+def _view(
+    where: str, trials: Sequence[Trial], cause: Channel, side: object, most_kw: float
+) -> tuple[str, list[Finding]]:
+    channel = of_meter if side is of_meter else of_moved
+    moves = moves_swapped(trials, "power_kw", cause, channel)
+    if moves is not None:
+        plain, other = moves
+        told = "nothing usable" if plain is None else f"{plain} kW per kW"
+        evidence = [f"as the profile reads it power_kw gives {told}; with its words swapped {other}"]
+        return f"{SWAPPED}power_kw", [finding_of(where, "power_kw", evidence, is_measured=True)]
+    said = [
+        sample.meter if side is of_meter else sample.moved
+        for trial in trials
+        for sample in rest_of(trial.samples)
+    ]
+    rests = rests_swapped(said, "power_kw", most_kw)
+    if rests is not None:
+        evidence = [f"at rest power_kw reads {rests[0]:.6g} kW; with its words swapped {rests[1]:.4g} kW"]
+        return f"{SWAPPED}power_kw", [finding_of(where, "power_kw", evidence, is_measured=False)]
+    return "power_kw", []
+
+
+def _observed(trial: Trial, views: Views, index: int) -> Observed:
+    """Return the gains of a trial. Where the device's own power says nothing, the meter is held against what was asked."""
+    samples, asset = trial.samples, trial.asset
+    power, meter = of_moved(views.moved[index]), of_meter(views.meter)
+    device_asked = gain_of(samples, asked, power)
+    is_free = isinstance(asset, PvPlant)
+    if is_free:
+        device_asked = _level_gain(trial, power)
+    cause = power
+    if device_asked is None or (not is_free and device_asked.is_nil):
+        cause = asked
+    channels = phase_channels(trial, of_meter(views.meter))
+    phases = [gain_of(samples, cause, channel) for channel in channels]
+    whole = tuple(gain for gain in phases if gain is not None)
+    return Observed(
+        asset,
+        device_asked,
+        gain_of(samples, cause, meter),
+        whole if len(whole) == 3 else None,
+        not isinstance(asset, Battery),
+    )
+
+
+def _level_gain(trial: Trial, power: Channel) -> Gain | None:
+    """Return how a PV plant's power compares with the bound that was asked, at the levels that bound it."""
+    from controller.selftest_fit import levels, mean, ratio_of
+
+    pairs = []
+    for held in levels(trial.samples):
+        bound_kw, shown_kw = mean(held, asked), mean(held, power)
+        if bound_kw is None or shown_kw is None or bound_kw <= trial.asset.nameplate.min_kw + 1e-6:
+            continue
+        pairs.append((bound_kw, shown_kw))
+    return ratio_of(pairs)
+
+
+def _did_not_move(trial: Trial, seen: Observed) -> Blind | None:
+    """Return that an asset did not follow at all: then nothing else can be said of it."""
+    own, meter = seen.device_asked, seen.meter_device
+    if seen.is_bound and own is not None and own.is_nil and isinstance(trial.asset, PvPlant):
+        return None
+    if own is not None and not own.is_nil:
+        return None
+    if meter is not None and not meter.is_nil:
+        return None
+    reason = "it did not follow its setpoints: neither its own power nor the meter moved along"
+    if trial.ended:
+        reason = f"the trial ended early: {trial.ended}"
+    elif not trial.samples:
+        reason = "nothing was read"
+    return Blind(f"{trial.asset.asset_id}: power, sign and scale", reason)
+
+
+def _unclear(seen: Sequence[Observed]) -> Iterator[Blind]:
+    for trial in seen:
+        gain = trial.meter_device
+        if gain is not None and not gain.is_clear:
+            reason = (
+                f"the meter moved by {gain} of it: the base load is too restless for these steps; "
+                "try again at a quiet time"
+            )
+            yield Blind(f"{trial.asset.asset_id}: scale and sign at the meter", reason)
+
+
+def _named(seen: Observed) -> Iterator[tuple[str, Gain]]:
+    name = seen.asset.asset_id
+    if seen.device_asked is not None:
+        yield f"{name} per setpoint", seen.device_asked
+    if seen.meter_device is not None:
+        yield f"meter per {name}", seen.meter_device
+    for number, gain in enumerate(seen.phases or (), 1):
+        yield f"meter L{number} per {name}", gain
