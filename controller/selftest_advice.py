@@ -20,9 +20,7 @@ def _said(trial: Observed) -> str:
     if trial.meter_device is not None:
         parts.append(f"the meter by {trial.meter_device} kW per kW of {name}")
     if trial.phases is not None:
-        phases = ", ".join(
-            f"{phase} {gain}" for phase, gain in zip(ALL_PHASES, trial.phases, strict=True)
-        )
+        phases = ", ".join(f"{phase} {gain}" for phase, gain in zip(ALL_PHASES, trial.phases, strict=True))
         parts.append(f"its phases by {phases}")
     return "; ".join(parts)
 
@@ -43,7 +41,9 @@ def _advice(meter_id: str, cause: Cause) -> str:
             return f"in the profile of {cause.where}: flip `sign` of {point}"
         case Kind.SWAPPED_PHASE, "phases":
             true = cause.phases[0]
-            return f"in the site: `phases` of {cause.where} is {true}; or it is wired so, and the site is right"
+            return (
+                f"in the site: `phases` of {cause.where} is {true}; or it is wired so, and the site is right"
+            )
         case Kind.SWAPPED_PHASE, _:
             shown = ", ".join(
                 f"{ALL_PHASES[place]} shows as {phase}"

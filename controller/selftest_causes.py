@@ -165,9 +165,7 @@ def _own_causes(trial: Observed, factors: Sequence[float]) -> Iterator[Cause]:
     if isinstance(trial.asset, Connector) and len(trial.asset.phases) == 1:
         for phase in ALL_PHASES:
             if phase not in trial.asset.phases:
-                yield Cause(
-                    Kind.SWAPPED_PHASE, asset_id, "phases", 1.0, asset_id=asset_id, phases=(phase,)
-                )
+                yield Cause(Kind.SWAPPED_PHASE, asset_id, "phases", 1.0, asset_id=asset_id, phases=(phase,))
     yield Cause(
         Kind.NO_RESPONSE,
         asset_id,

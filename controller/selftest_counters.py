@@ -4,7 +4,17 @@ from collections.abc import Iterator, Sequence
 
 from controller.selftest_causes import TOLERANCE, Cause, name_of_factor
 from controller.selftest_order import finding_of
-from controller.selftest_words import SWAPPED, Blind, Channel, Finding, Kind, Sample, Trial, of_meter, of_moved
+from controller.selftest_words import (
+    SWAPPED,
+    Blind,
+    Channel,
+    Finding,
+    Kind,
+    Sample,
+    Trial,
+    of_meter,
+    of_moved,
+)
 from station.topology import Site
 
 LEAST_STEPS = 8
@@ -53,13 +63,20 @@ def _factor(causes: Sequence[Cause], where: str) -> float:
 
 
 def _compared(
-    where: str, parts: Sequence[Sequence[Sample]], side: object, power: str, names: dict[str, int], known: float
+    where: str,
+    parts: Sequence[Sequence[Sample]],
+    side: object,
+    power: str,
+    names: dict[str, int],
+    known: float,
 ) -> Iterator[Finding | Blind]:
     channel = of_meter if side is of_meter else of_moved
     for name, sign in names.items():
         if not any(channel(name)(sample) is not None for part in parts for sample in part):
             continue
-        yield from _of_counter(where, parts[0], channel(power), name, (channel(name), channel(SWAPPED + name)), sign, known)  # noqa: E501, PLR0917
+        yield from _of_counter(
+            where, parts[0], channel(power), name, (channel(name), channel(SWAPPED + name)), sign, known
+        )  # noqa: E501, PLR0917
 
 
 def _of_counter(  # noqa: PLR0917

@@ -58,7 +58,9 @@ def finding_of(where: str, point: str, evidence: Sequence[str], *, is_measured: 
         point,
         0.97 if is_measured else 0.85,
         tuple(evidence),
-        (f"in the profile of {where}: flip `word_order` of {point}, and look at its other points of two words",),
+        (
+            f"in the profile of {where}: flip `word_order` of {point}, and look at its other points of two words",
+        ),
     )
 
 
