@@ -28,6 +28,9 @@ from station.topology import Site
 TIE = 0.15
 """Explanations whose cost differs by less than this are equally good."""
 
+EXACT_ENOUGH = 0.05
+"""A relative error with which no factor is taken for another."""
+
 MOST_PAIRS = 40
 """Two faults at once are only looked for among so many of those that explain a part."""
 
@@ -77,6 +80,16 @@ def explain(meter_id: str, seen: Sequence[Observed]) -> tuple[tuple[Cause, ...],
     if pairs:
         return pairs[0][1], ()
     return tuple(cause for trial in seen for cause in explain(meter_id, [trial])[0] if len(seen) > 1), ()
+
+
+def wants_more(site: Site, trial: Trial) -> bool:
+    """Return whether more of the same steps would make the verdict on an asset surer."""
+    views, _ = _views(site, [trial])
+    seen = _observed(trial, views, 0)
+    gains = [seen.meter_device, *(seen.phases or ())]
+    return any(
+        gain is not None and gain.factor_error > max(EXACT_ENOUGH * abs(gain.factor), 0.03) for gain in gains
+    )
 
 
 def _costs(meter_id: str, seen: Sequence[Observed]) -> Iterator[tuple[float, Cause]]:
