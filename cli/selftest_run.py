@@ -19,6 +19,7 @@ from station.measurement import ConnectorState, Measurement, NoReading
 
 if TYPE_CHECKING:
     from configs.load import LoadedSite
+    from drivers.wire import Outcome
     from station.clock import Clock
     from station.profile import DeviceBinding
     from station.topology import Site
@@ -90,7 +91,7 @@ class Bench:
         for device in self.devices:
             await device.close()
 
-    async def _read(self, device: Device) -> "Mapping[str, Mapping[str, object]] | DriverError":
+    async def _read(self, device: Device) -> "Mapping[str, Mapping[str, Outcome]] | DriverError":
         try:
             return await device.read_points()
         except DriverError as failed:
@@ -204,12 +205,14 @@ class _Move:
         now_s = self._bench.clock.now().mono_s
         if power_kw == self._asked_kw and now_s - self._sent_s < self._refresh_s:
             return ""
+        cause = ""
         for _ in range(2):
             result = await self._device.write(self._asset_id, power_kw, sent_s=now_s)
             if result.confirmed:
                 self._asked_kw, self._sent_s = power_kw, now_s
                 return ""
-        return f"{self._asset_id} did not take its setpoint: {result.cause}"
+            cause = result.cause
+        return f"{self._asset_id} did not take its setpoint: {cause}"
 
     async def _back(self) -> None:
         """Go back to rest; where the device does not take it, its lease ends by itself."""

@@ -35,11 +35,15 @@ def _over_limit(site: Site, samples: Sequence[Sample]) -> str:
     A meter that shows too much while nothing moves is either on trial itself, or the site was over its limit before;
     it is believed, once it is known by how much it is wrong.
     """
-    power, factor = _believed(site, samples)
     import_kw, export_kw = (site.continuous_kw(direction) for direction in Direction)
-    shown_kw = [power(sample) for sample in samples[-OVER_SAMPLES:]]
-    flows_kw = [value / factor for value in shown_kw if value is not None]
-    if not factor or len(flows_kw) < OVER_SAMPLES:
+    shown_kw = [sample.meter.get("power_kw", 0.0) for sample in samples[-OVER_SAMPLES:]]
+    if all(-OVER * export_kw <= power_kw <= OVER * import_kw for power_kw in shown_kw):
+        return ""
+    power, factor = _believed(site, samples)
+    if not factor:
+        return ""
+    flows_kw = [value / factor for s in samples[-OVER_SAMPLES:] if (value := power(s)) is not None]
+    if len(flows_kw) < OVER_SAMPLES:
         return ""
     if min(flows_kw) > OVER * import_kw:
         return f"the meter shows {min(flows_kw):.1f} kW import, the limit is {import_kw:g} kW"
