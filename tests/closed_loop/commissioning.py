@@ -280,3 +280,78 @@ def rewired(connector_id: str, phase: Phase) -> Callable[[Site], Site]:
         return replace(site, connectors=connectors)
 
     return declared
+
+
+def a_fault(kind: Kind | None, seed: int) -> Fault:
+    """Return a fault of this kind, another one for each seed; the same for the same seed."""
+    chance = Random(1000 + seed)
+    match kind:
+        case None:
+            return Fault(None)
+        case Kind.REVERSED:
+            return chance.choice(_reversed(chance))
+        case Kind.SWAPPED_PHASE:
+            return chance.choice(_swapped(chance))
+        case Kind.WRONG_SCALE:
+            return chance.choice(_scales(chance))
+        case Kind.WORD_ORDER:
+            return chance.choice(_orders())
+        case _:
+            raise ValueError(kind)
+
+
+def _reversed(chance: Random) -> list[Fault]:
+    phase = chance.randrange(3)
+    signs = [-1 if place == phase else 1 for place in range(3)]
+    kind = Kind.REVERSED
+    return [
+        Fault(kind, "grid", "all transformers", wiring=transformers((-1, -1, -1))),
+        Fault(kind, "grid", f"transformer of L{phase + 1}", wiring=transformers(signs)),
+        Fault(kind, "grid", "sign of power_kw", believed={"grid": flipped_sign("power_kw")}),
+        Fault(kind, "battery", "sign of power_kw", believed={"battery": flipped_sign("power_kw")}),
+        Fault(kind, "battery", "sign of setpoint_kw", believed={"battery": flipped_sign("setpoint_kw")}),
+        Fault(
+            kind,
+            "battery",
+            "both signs",
+            believed={"battery": both(flipped_sign("power_kw"), flipped_sign("setpoint_kw"))},
+        ),
+    ]
+
+
+def _swapped(chance: Random) -> list[Fault]:
+    kind = Kind.SWAPPED_PHASE
+    order = chance.choice([(1, 0, 2), (2, 1, 0)])
+    turned = chance.choice([(1, 2, 0), (2, 0, 1)])
+    phase = chance.choice([Phase.L2, Phase.L3])
+    return [
+        Fault(kind, "grid", f"conductors {order}", wiring=transformers((1, 1, 1), order)),
+        Fault(kind, "grid", f"conductors {turned}", wiring=transformers((1, 1, 1), turned)),
+        Fault(kind, "ac1", f"declared on {phase}", declared=rewired("ac1", phase)),
+    ]
+
+
+def _scales(chance: Random) -> list[Fault]:
+    kind, factor, ratio = Kind.WRONG_SCALE, chance.choice(SCALES), chance.choice((5.0, 0.2, 2.0, 0.5, 60.0))
+    mild = chance.choice((10.0, 0.1, sqrt(3.0), 1.0 / sqrt(3.0), 3.0, 1.0 / 3.0))
+    return [
+        Fault(kind, "grid", f"power_kw x {factor:.3g}", believed={"grid": scaled("power_kw", factor)}),
+        Fault(kind, "grid", f"CT ratio x {ratio:.3g}", wiring=transformers((1, 1, 1), factor=ratio)),
+        Fault(kind, "battery", f"power_kw x {factor:.3g}", believed={"battery": scaled("power_kw", factor)}),
+        Fault(kind, "battery", f"setpoint_kw x {mild:.3g}", believed={"battery": scaled("setpoint_kw", mild)}),
+        Fault(kind, "ac1", f"power_kw x {factor:.3g}", believed={"ac1": scaled("power_kw", factor)}),
+        Fault(kind, "grid", f"import_kwh x {factor:.3g}", believed={"grid": scaled("import_kwh", factor)}),
+    ]
+
+
+def _orders() -> list[Fault]:
+    kind = Kind.WORD_ORDER
+    return [
+        Fault(kind, device, f"words of {point}", believed={device: flipped_words(point)})
+        for device, point in (
+            ("grid", "power_kw"),
+            ("grid", "import_kwh"),
+            ("battery", "power_kw"),
+            ("ac1", "power_kw"),
+        )
+    ]
