@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import device_selftest
 from cli.arguments import STDOUT
 from cli.paths import check_targets, write_json
 from cli.terminal import Column, Table, busy, fail, say, show
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog="Example: heliodock device list configs/stations/demo.yaml")(list_devices)
     read_example = "Example: heliodock device read configs/stations/demo.yaml storage soc power_kw"
     group.command("read", epilog=read_example)(read_device)
+    group.command("selftest", epilog=device_selftest.EXAMPLE)(device_selftest.selftest)
     app.add_typer(group, name="device")
 
 

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     Connect = Callable[[Sequence[DeviceBinding], Mapping[str, Guard]], Sequence[Device]]
 
 TICK_S = 1.0
-LOST_TICKS = 3
+OTHERS_TICKS = 3
+"""Assets that are not on trial are looked at every so many ticks: they only must not disturb."""
+
+LOST_LOOKS = 3
 """A device that gives nothing so many times in a row ends the trial."""
 
 Told = Callable[[str, float], None]
@@ -56,6 +59,7 @@ class Bench:
         self.devices = connect([on_trial(binding) for binding in loaded.devices], guards)
         self._of_asset = {a: device for device in self.devices for a in device.binding.asset_ids}
         self._misses: dict[str, int] = {}
+        self._last = Look({}, {}, {})
 
     def device_of(self, asset_id: str) -> Device:
         """Return the device that serves an asset."""
@@ -71,20 +75,28 @@ class Bench:
                 readings |= dict.fromkeys(device.binding.asset_ids, NoReading(failed.cause))
         return readings, await self.look()
 
-    async def look(self) -> Look:
-        """Return what all devices say now; one that says nothing leaves its cause."""
-        answers = await asyncio.gather(*(self._read(device) for device in self.devices))
-        values: dict[str, Values] = {}
-        words: dict[str, Mapping[str, str]] = {}
-        causes: dict[str, str] = {}
-        for device, answer in zip(self.devices, answers, strict=True):
-            if isinstance(answer, DriverError):
-                causes |= dict.fromkeys(device.binding.asset_ids, answer.cause)
-                continue
-            for asset_id, outcomes in answer.items():
+    async def look(self, only: frozenset[str] | None = None) -> Look:
+        """Return what all devices say now, or only those that serve the assets ``only``, the others as last seen.
+
+        A device that says nothing leaves its cause.
+        """
+        asked = [d for d in self.devices if only is None or not only.isdisjoint(d.binding.asset_ids)]
+        answers = await asyncio.gather(*(self._read(device) for device in asked))
+        values, words, causes = dict(self._last.values), dict(self._last.words), dict(self._last.causes)
+        for device, answer in zip(asked, answers, strict=True):
+            for asset_id in device.binding.asset_ids:
+                values.pop(asset_id, None)
+                causes.pop(asset_id, None)
+                self._misses[asset_id] = self._misses.get(asset_id, 0) + 1
+                if isinstance(answer, DriverError):
+                    causes[asset_id] = answer.cause
+                    continue
+                outcomes = answer[asset_id]
+                self._misses[asset_id] = 0
                 values[asset_id] = values_of(device.binding, asset_id, outcomes)
                 words[asset_id] = {name: its for name, its in outcomes.items() if isinstance(its, str)}
-        return Look(values, words, causes)
+        self._last = Look(values, words, causes)
+        return self._last
 
     async def close(self) -> None:
         """Drop all connections."""
@@ -111,9 +123,8 @@ class Bench:
         return Sample(now_s, step, asked_kw, meter, moved, others_kw, trouble)
 
     def _trouble(self, look: Look, asset_id: str) -> str:
-        for other in self._of_asset:
-            self._misses[other] = self._misses.get(other, 0) + 1 if other in look.causes else 0
-            if self._misses[other] >= LOST_TICKS:
+        for other, misses in self._misses.items():
+            if misses >= LOST_LOOKS:
                 return f"{other} is lost: {look.causes[other]}"
         if look.values.get(asset_id, {}).get("is_local", 0.0):
             return f"{asset_id} was put into local mode"
@@ -136,7 +147,14 @@ async def self_test(
             blind.append(result)
         else:
             trials.append(result)
-    return judge(bench.site, trials, blind)
+    return Session(tuple(trials), judge(bench.site, trials, blind))
+
+
+async def plan(bench: Bench, asset_ids: Sequence[str]) -> list[Programme | Blind]:
+    """Return how each asset would be moved now, or why it can't be. Nothing is written."""
+    readings, look = await bench.rest()
+    grid_kw = look.values.get(bench.site.meter.asset_id, {}).get("power_kw")
+    return [programme_of(bench.site, bench.site.by_id[its], readings, grid_kw) for its in asset_ids]
 
 
 async def try_asset(bench: Bench, asset: Controllable, told: Told) -> Trial | Blind:
@@ -167,6 +185,7 @@ class _Move:
         self._told = told
         self._asset_id = programme.asset.asset_id
         self._device = bench.device_of(self._asset_id)
+        self._own = frozenset({self._asset_id, bench.site.meter.asset_id})
         self._refresh_s = REFRESH_SHARE * lease_s(programme.asset, bench.site.control)
         self._asked_kw = programme.rest_kw
         self._sent_s = float("-inf")
@@ -192,7 +211,7 @@ class _Move:
                 self._programme = longer
             step, power_kw = self._programme.at(elapsed_s)
             trouble = await self._write(power_kw)
-            look = await self._bench.look()
+            look = await self._bench.look(None if ticks % OTHERS_TICKS == 0 else self._own)
             self._samples.append(self._bench.sample(look, self._asset_id, step, self._asked_kw, trouble))
             if ended := alarm(self._bench.site, self._samples):
                 return ended

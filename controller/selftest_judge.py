@@ -117,9 +117,9 @@ def _finding(meter_id: str, cause: Cause, seen: Sequence[Observed], ties: Sequen
     others = [tie for tie in ties if (tie.kind, tie.where) != (cause.kind, cause.where)]
     confidence = 0.97 / (1 + len({(tie.kind, tie.where) for tie in others}))
     evidence = evidence_of(cause, seen)
-    return Finding(
-        cause.kind, cause.where, cause.point, confidence, evidence, advice_on(meter_id, (cause, *ties))
-    )
+    suspects = tuple(dict.fromkeys(its.where for its in (cause, *ties)))
+    advice = advice_on(meter_id, (cause, *ties))
+    return Finding(cause.kind, cause.where, cause.point, confidence, evidence, advice, suspects)
 
 
 def _views(site: Site, trials: Sequence[Trial]) -> tuple[Views, list[Finding]]:

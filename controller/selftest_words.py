@@ -80,7 +80,8 @@ class Finding:
     """A fault. ``where`` is the asset (the grid meter's id for the meter), ``point`` the quantity.
 
     ``evidence`` are sentences with the numbers, ``advice`` what to change, the most probable first. ``confidence`` is
-    0..1: it is below 0.6 where another single fault would explain the same numbers.
+    0..1: it is below 0.6 where another single fault would explain the same numbers. ``suspects`` are the assets at which
+    such a fault would be, the most probable first.
     """
 
     kind: Kind
@@ -89,6 +90,7 @@ class Finding:
     confidence: float
     evidence: tuple[str, ...]
     advice: tuple[str, ...]
+    suspects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

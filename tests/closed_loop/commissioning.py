@@ -204,7 +204,9 @@ async def _verdict(fault: Fault, seed: int, asset_ids: Sequence[str]) -> Verdict
         servers[binding.port] = ModbusServer("memory", binding.port, {1: device})
 
     def connect(on_trial: Sequence[DeviceBinding], guards: Mapping[str, Guard]) -> Sequence[Device]:
-        return connect_devices(on_trial, guards, transport_to=lambda _host, port: DirectTransport(servers[port]))
+        return connect_devices(
+            on_trial, guards, transport_to=lambda _host, port: DirectTransport(servers[port])
+        )
 
     believed = tuple(
         replace(binding, profile=fault.believed.get(binding.device_id, lambda its: its)(binding.profile))
@@ -212,7 +214,7 @@ async def _verdict(fault: Fault, seed: int, asset_ids: Sequence[str]) -> Verdict
     )
     declared = fault.declared(site)
     bench = Bench(LoadedSite(declared, believed, TwinSettings(), Path("bench.yaml")), clock, connect)
-    return await self_test(bench, asset_ids)
+    return (await self_test(bench, asset_ids)).verdict
 
 
 # ----------------------------------------------------------------------------- what can be planted
@@ -265,7 +267,11 @@ def transformers(signs: Sequence[int], order: Sequence[int] = (0, 1, 2), factor:
         straight_w = sum(true_a) * VOLTAGE_V
         shown = {f"current_l{number}_a": value for number, value in enumerate(shown_a, 1)}
         seen_w = sum(shown_a) * VOLTAGE_V
-        return {**values, **shown, "power_kw": seen_w + (total_w - straight_w) * factor * (1 if sum(signs) > 0 else -1)}
+        return {
+            **values,
+            **shown,
+            "power_kw": seen_w + (total_w - straight_w) * factor * (1 if sum(signs) > 0 else -1),
+        }
 
     return wired
 
@@ -338,7 +344,9 @@ def _scales(chance: Random) -> list[Fault]:
         Fault(kind, "grid", f"power_kw x {factor:.3g}", believed={"grid": scaled("power_kw", factor)}),
         Fault(kind, "grid", f"CT ratio x {ratio:.3g}", wiring=transformers((1, 1, 1), factor=ratio)),
         Fault(kind, "battery", f"power_kw x {factor:.3g}", believed={"battery": scaled("power_kw", factor)}),
-        Fault(kind, "battery", f"setpoint_kw x {mild:.3g}", believed={"battery": scaled("setpoint_kw", mild)}),
+        Fault(
+            kind, "battery", f"setpoint_kw x {mild:.3g}", believed={"battery": scaled("setpoint_kw", mild)}
+        ),
         Fault(kind, "ac1", f"power_kw x {factor:.3g}", believed={"ac1": scaled("power_kw", factor)}),
         Fault(kind, "grid", f"import_kwh x {factor:.3g}", believed={"grid": scaled("import_kwh", factor)}),
     ]
