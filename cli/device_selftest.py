@@ -41,7 +41,7 @@ def selftest(
         str | None, typer.Option("--report", metavar="FILE.html", help="A page with plots of what was seen.")
     ] = None,
 ) -> None:
-    """Move each asset in small steps, within all limits, and tell what is wired or described wrongly; 1 where a fault is.
+    """Move each asset in small steps within all limits; tell what is wired or described wrongly. 1 where a fault is.
 
     Finds a reversed transformer, a swapped phase, a wrong scale and a wrong word order, or says why it can't know.
     """

@@ -134,10 +134,18 @@ class Bench:
         return f"{asset_id} reports a fault" if state == ConnectorState.FAULTED else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What was tried, and the verdict on it."""
+
+    trials: tuple[Trial, ...]
+    verdict: Verdict
+
+
 async def self_test(
     bench: Bench, asset_ids: Sequence[str], told: Told = lambda _asset, _share: None
-) -> Verdict:
-    """Move each asset in turn and return the verdict. Whatever happens, each is brought back to its fallback."""
+) -> Session:
+    """Move each asset in turn and judge. Whatever happens, each is brought back to its fallback."""
     trials: list[Trial] = []
     blind: list[Blind] = []
     for asset_id in asset_ids:

@@ -1,9 +1,9 @@
 """What a single fault of wiring or profile would make of the measured gains. Pure.
 
-Three things can be wrong about a moved asset: what the meter shows, what the device shows of itself, and what it makes of
-a setpoint. The gains between the three tell the culprit, because every fault bends them in its own way:
+Three things can be wrong about a moved asset: what the meter shows, what the device shows of itself, and what it makes
+of a setpoint. The gains between the three tell the culprit, because every fault bends them in its own way:
 
-    device vs asked = device × setpoint        meter vs device = meter / device        phase vs device = current / device
+    device vs asked = device × setpoint    meter vs device = meter / device    phase vs device = current / device
 
 where each word is the factor by which that quantity is wrong, 1 for a healthy one.
 """

@@ -1,6 +1,8 @@
 """Energy counters held against the integral of the power of the same device. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from controller.selftest_causes import TOLERANCE, Cause, name_of_factor
 from controller.selftest_order import finding_of
@@ -11,6 +13,7 @@ from controller.selftest_words import (
     Finding,
     Kind,
     Sample,
+    Side,
     Trial,
     of_meter,
     of_moved,
@@ -24,37 +27,87 @@ LEAST_KWH = 0.05
 LONGEST_GAP_S = 5.0
 """Over a longer gap between two samples nothing is integrated: neither energy nor counter."""
 
-Flow = tuple[float, float, float]
-"""Energy that flowed in the power's positive direction, in its negative one, and what a counter moved by; kWh."""
+METER: Mapping[str, int] = {"import_kwh": 1, "export_kwh": -1}
+MOVED: Mapping[str, int] = {**METER, "session_kwh": 1}
+"""Counters, and the direction of power that each counts."""
 
-METER = {"import_kwh": 1, "export_kwh": -1}
-MOVED = {"import_kwh": 1, "export_kwh": -1, "session_kwh": 1}
-EFFICIENCY = 0.85
-"""A charger's counter may count what reaches the car."""
+ON_CAR_SIDE = 0.85
+"""A charger may count what reaches the car: so much of its AC energy at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A counter's way beside the energy that flowed its way and the other way, kWh.
+
+    ``step_kwh`` is the smallest step that it was seen to make. ``power_factor`` is by how much the power was found
+    to be wrong itself: then the counter need not be.
+    """
+
+    where: str
+    name: str
+    moved_kwh: float
+    swapped_kwh: float
+    flowed_kwh: float
+    against_kwh: float
+    step_kwh: float
+    power_factor: float
+
+    @property
+    def slack(self) -> float:
+        """Return by what share of the energy the counter may be off for its steps alone."""
+        return (self.step_kwh + 0.002) / self.flowed_kwh
+
+    @property
+    def is_right(self) -> bool:
+        """Return whether the counter counts what flowed."""
+        ratio = self.moved_kwh / self.flowed_kwh
+        low = 1.0 - ON_CAR_SIDE if self.name == "session_kwh" else TOLERANCE
+        is_true = abs(ratio * self.power_factor - 1.0) <= TOLERANCE + self.slack
+        return is_true or -low - self.slack <= ratio - 1.0 <= TOLERANCE + self.slack
+
+    @property
+    def is_coarse(self) -> bool:
+        """Return whether the counter moved by too few of its steps to be judged."""
+        return self.step_kwh == 0.0 or abs(self.moved_kwh) < LEAST_STEPS * self.step_kwh
+
+    @property
+    def counts_backwards(self) -> bool:
+        """Return whether the counter counts the other direction."""
+        return (
+            self.against_kwh > LEAST_KWH and abs(self.moved_kwh / self.against_kwh - 1.0) <= 2.0 * TOLERANCE
+        )
+
+
+def judge_counters(
+    site: Site, trials: Sequence[Trial], views: Sequence[str], causes: Sequence[Cause]
+) -> Iterator[Finding | Blind]:
+    """Yield the faults of energy counters, and those that could not be compared.
+
+    ``views`` are the points that hold the power: of the meter, then of the asset in each trial. A counter that is right
+    while its device's power was found wrong only confirms that.
+    """
+    every = tuple(sample for trial in trials for sample in trial.samples)
+    yield from _judged(counted(site.meter.asset_id, every, of_meter, views[0], causes))
+    for trial, view in zip(trials, views[1:], strict=True):
+        yield from _judged(counted(trial.asset.asset_id, trial.samples, of_moved, view, causes))
 
 
 def counted(
-    site: Site, trials: Sequence[Trial], meter: str, moved: Sequence[str], causes: Sequence[Cause]
-) -> tuple[tuple[Finding, ...], tuple[Blind, ...]]:
-    """Return the faults of energy counters, and those that could not be compared.
-
-    A counter that is right while its device's power was found wrong only confirms that.
-    """
-    findings: list[Finding] = []
-    blind: list[Blind] = []
-    every = tuple(sample for trial in trials for sample in trial.samples)
-    meter_id = site.meter.asset_id
-    for result in _compared(meter_id, [every], of_meter, meter, METER, _factor(causes, meter_id)):
-        (findings if isinstance(result, Finding) else blind).append(result)  # type: ignore[arg-type]
-    for trial, view in zip(trials, moved, strict=True):
-        asset_id = trial.asset.asset_id
-        for result in _compared(asset_id, [trial.samples], of_moved, view, MOVED, _factor(causes, asset_id)):
-            (findings if isinstance(result, Finding) else blind).append(result)  # type: ignore[arg-type]
-    return tuple(findings), tuple(blind)
+    where: str, samples: Sequence[Sample], side: Side, power: str, causes: Sequence[Cause]
+) -> Iterator[Counted]:
+    """Yield what each counter of a device did during some samples."""
+    for name, sign in (METER if side is of_meter else MOVED).items():
+        plain, swapped = side(name), side(SWAPPED + name)
+        if not any(plain(sample) is not None for sample in samples):
+            continue
+        positive_kwh, negative_kwh, moved_kwh = _flow(samples, side(power), plain)
+        flowed_kwh, against_kwh = (positive_kwh, negative_kwh) if sign > 0 else (negative_kwh, positive_kwh)
+        other_kwh = _flow(samples, side(power), swapped)[2]
+        step_kwh, factor = _step_kwh(samples, plain), _power_factor(causes, where)
+        yield Counted(where, name, moved_kwh, other_kwh, flowed_kwh, against_kwh, step_kwh, factor)
 
 
-def _factor(causes: Sequence[Cause], where: str) -> float:
-    """Return by how much a device's power was found wrong, the counters of which need not be."""
+def _power_factor(causes: Sequence[Cause], where: str) -> float:
     factor = 1.0
     for cause in causes:
         if cause.where == where:
@@ -62,88 +115,51 @@ def _factor(causes: Sequence[Cause], where: str) -> float:
     return factor
 
 
-def _compared(
-    where: str,
-    parts: Sequence[Sequence[Sample]],
-    side: object,
-    power: str,
-    names: dict[str, int],
-    known: float,
-) -> Iterator[Finding | Blind]:
-    channel = of_meter if side is of_meter else of_moved
-    for name, sign in names.items():
-        if not any(channel(name)(sample) is not None for part in parts for sample in part):
-            continue
-        yield from _of_counter(
-            where, parts[0], channel(power), name, (channel(name), channel(SWAPPED + name)), sign, known
-        )  # noqa: E501, PLR0917
+def _judged(every: Iterator[Counted]) -> Iterator[Finding | Blind]:
+    for its in every:
+        what = f"{its.where}: {its.name} against the power's integral"
+        if its.flowed_kwh < LEAST_KWH:
+            if its.counts_backwards and not its.is_coarse:
+                yield _backwards(its)
+            else:
+                yield Blind(what, f"only {its.flowed_kwh:.3f} kWh flowed its way")
+        elif its.is_right:
+            if its.is_coarse:
+                yield Blind(what, _too_coarse(its))
+        elif abs(its.swapped_kwh / its.flowed_kwh - 1.0) <= 2.0 * TOLERANCE + its.slack:
+            evidence = (
+                f"{its.name} moved by {its.moved_kwh:.6g} kWh while {its.flowed_kwh:.3g} kWh flowed; "
+                f"with its words swapped by {its.swapped_kwh:.3g} kWh"
+            )
+            yield finding_of(its.where, its.name, (evidence,), is_measured=True)
+        elif its.is_coarse:
+            yield Blind(what, _too_coarse(its))
+        else:
+            yield _backwards(its) if its.counts_backwards else _wrong_scale(its)
 
 
-def _of_counter(  # noqa: PLR0917
-    where: str,
-    samples: Sequence[Sample],
-    power: Channel,
-    name: str,
-    counters: tuple[Channel, Channel],
-    sign: int,
-    known: float,
-) -> Iterator[Finding | Blind]:
-    plain, swapped = (flow_of(samples, power, counter) for counter in counters)
-    flowed_kwh = plain[0] if sign > 0 else plain[1]
-    against_kwh = plain[1] if sign > 0 else plain[0]
-    step_kwh = resolution_kwh(samples, counters[0])
-    what = f"{where}: {name} against the power's integral"
-    if flowed_kwh < LEAST_KWH:
-        yield from _nothing_flowed(what, where, name, plain, against_kwh, step_kwh)
-        return
-    ratio = plain[2] / flowed_kwh
-    low = TOLERANCE if name != "session_kwh" else 1.0 - EFFICIENCY
-    slack = (step_kwh + 0.002) / flowed_kwh
-    if -low - slack <= ratio - 1.0 <= TOLERANCE + slack or abs(ratio * known - 1.0) <= TOLERANCE + slack:
-        if plain[2] < LEAST_STEPS * step_kwh:
-            yield Blind(what, _too_coarse(plain[2], step_kwh))
-        return
-    other = swapped[2] / flowed_kwh
-    if abs(other - 1.0) <= low + slack + 0.1:
-        evidence = f"{name} moved by {plain[2]:.6g} kWh while {flowed_kwh:.3g} kWh flowed; words swapped: {swapped[2]:.3g} kWh"  # noqa: E501
-        yield finding_of(where, name, (evidence,), is_measured=True)
-        return
-    if abs(plain[2]) < LEAST_STEPS * step_kwh or step_kwh == 0.0:
-        yield Blind(what, _too_coarse(flowed_kwh, step_kwh))
-        return
-    yield _finding(where, name, plain[2], flowed_kwh, against_kwh)
+def _backwards(its: Counted) -> Finding:
+    evidence = (
+        f"{its.name} moved by {its.moved_kwh:.3g} kWh while {its.against_kwh:.3g} kWh flowed the other way"
+    )
+    advice = f"in the profile of {its.where}: exchange import_kwh and export_kwh, or flip `sign` of power_kw"
+    return Finding(Kind.REVERSED, its.where, its.name, 0.8, (evidence,), (advice,), (its.where,))
 
 
-def _nothing_flowed(  # noqa: PLR0917
-    what: str, where: str, name: str, flow: Flow, against_kwh: float, step_kwh: float
-) -> Iterator[Finding | Blind]:
-    """A counter that moved although nothing flowed its way counts the other direction, or something else."""
-    if flow[2] > LEAST_KWH + LEAST_STEPS * step_kwh and abs(flow[2] / max(against_kwh, 1e-9) - 1.0) < 0.3:
-        evidence = f"{name} moved by {flow[2]:.3g} kWh while {against_kwh:.3g} kWh flowed the other way"
-        advice = f"in the profile of {where}: exchange import_kwh and export_kwh, or the sign of power_kw"
-        yield Finding(Kind.REVERSED, where, name, 0.8, (evidence,), (advice,))
-        return
-    yield Blind(what, f"only {flow[0] + flow[1]:.3g} kWh flowed, and not that way")
+def _wrong_scale(its: Counted) -> Finding:
+    evidence = f"{its.name} moved by {its.moved_kwh:.4g} kWh while {its.flowed_kwh:.3g} kWh flowed"
+    by = name_of_factor(its.moved_kwh / its.flowed_kwh)
+    advice = f"in the profile of {its.where}: `scale` (or `unit`) of {its.name} is wrong by {by}"
+    return Finding(Kind.WRONG_SCALE, its.where, its.name, 0.9, (evidence,), (advice,), (its.where,))
 
 
-def _finding(where: str, name: str, moved_kwh: float, flowed_kwh: float, against_kwh: float) -> Finding:
-    factor = moved_kwh / flowed_kwh
-    evidence = f"{name} moved by {moved_kwh:.4g} kWh while the power's integral is {flowed_kwh:.3g} kWh"
-    if abs(moved_kwh / max(against_kwh, 1e-9) - 1.0) <= TOLERANCE:
-        advice = f"in the profile of {where}: exchange import_kwh and export_kwh, or the sign of power_kw"
-        evidence += f"; {against_kwh:.3g} kWh flowed the other way"
-        return Finding(Kind.REVERSED, where, name, 0.7, (evidence,), (advice,))
-    advice = f"in the profile of {where}: `scale` of {name} is wrong by {name_of_factor(factor)}"
-    return Finding(Kind.WRONG_SCALE, where, name, 0.9, (evidence,), (advice,))
+def _too_coarse(its: Counted) -> str:
+    if its.step_kwh == 0.0:
+        return f"it did not move while {its.flowed_kwh:.3g} kWh flowed; it may count in whole kWh"
+    return f"it counts in steps of {its.step_kwh:.3g} kWh, and only {its.flowed_kwh:.3g} kWh flowed"
 
 
-def _too_coarse(moved_kwh: float, step_kwh: float) -> str:
-    if step_kwh == 0.0:
-        return "the counter did not move; it may count in whole kWh"
-    return f"it counts in steps of {step_kwh:.3g} kWh and only {moved_kwh:.3g} kWh flowed"
-
-
-def flow_of(samples: Sequence[Sample], power: Channel, counter: Channel) -> Flow:
+def _flow(samples: Sequence[Sample], power: Channel, counter: Channel) -> tuple[float, float, float]:
     """Return the energy in both directions and the counter's way, over the stretches in which both are known."""
     positive_kwh = negative_kwh = moved_kwh = 0.0
     last: tuple[float, float, float] | None = None
@@ -152,19 +168,16 @@ def flow_of(samples: Sequence[Sample], power: Channel, counter: Channel) -> Flow
         if power_kw is None or count_kwh is None:
             continue
         if last is not None and sample.mono_s - last[0] <= LONGEST_GAP_S and count_kwh >= last[2] - 1e-9:
-            hours = (sample.mono_s - last[0]) / 3600.0
-            mean_kw = (power_kw + last[1]) / 2.0
-            positive_kwh += max(mean_kw, 0.0) * hours
-            negative_kwh += max(-mean_kw, 0.0) * hours
+            mean_kwh = (power_kw + last[1]) / 2.0 * (sample.mono_s - last[0]) / 3600.0
+            positive_kwh += max(mean_kwh, 0.0)
+            negative_kwh += max(-mean_kwh, 0.0)
             moved_kwh += count_kwh - last[2]
         last = sample.mono_s, power_kw, count_kwh
     return positive_kwh, negative_kwh, moved_kwh
 
 
-def resolution_kwh(samples: Sequence[Sample], counter: Channel) -> float:
-    """Return the smallest step that a counter was seen to make, 0 where it made none."""
+def _step_kwh(samples: Sequence[Sample], counter: Channel) -> float:
     values = [value for sample in samples if (value := counter(sample)) is not None]
-    steps = [
-        later - earlier for earlier, later in zip(values, values[1:], strict=False) if later > earlier + 1e-9
-    ]
-    return min(steps, default=0.0)
+    return min(
+        (later - earlier for earlier, later in pairwise(values) if later > earlier + 1e-9), default=0.0
+    )

@@ -1,13 +1,12 @@
 """The verdict of the self-test: the fewest faults that explain all that was measured, and what can't be known. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 from controller.selftest_advice import advice_on, evidence_of
 from controller.selftest_causes import Cause, Observed, causes_of, mismatch
-from controller.selftest_counters import counted
-from controller.selftest_fit import gain_of
+from controller.selftest_counters import judge_counters
+from controller.selftest_fit import gain_of, levels, mean, ratio_of
 from controller.selftest_order import finding_of, moves_swapped, rest_of, rests_swapped
 from controller.selftest_phases import phase_channels, phase_view
 from controller.selftest_words import (
@@ -16,13 +15,14 @@ from controller.selftest_words import (
     Channel,
     Finding,
     Gain,
+    Side,
     Trial,
     Verdict,
     asked,
     of_meter,
     of_moved,
 )
-from station.assets import Battery, PvPlant
+from station.assets import Battery, Controllable, PvPlant
 from station.topology import Site
 
 TIE = 0.15
@@ -35,34 +35,30 @@ MOST_PAIRS = 40
 """Two faults at once are only looked for among so many of those that explain a part."""
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
-    """Which reading of each power makes sense: the profile's, or that with swapped words."""
-
-    meter: str
-    moved: tuple[str, ...]
-
-
 def judge(site: Site, trials: Sequence[Trial], blind: Sequence[Blind] = ()) -> Verdict:
     """Return what the trials say. ``blind`` is what could not be tried at all."""
     if not any(trial.samples for trial in trials):
         return Verdict((), tuple(blind))
     meter_id = site.meter.asset_id
     views, orders = _views(site, trials)
-    seen = [_observed(trial, views, index) for index, trial in enumerate(trials)]
-    silent = [_did_not_move(trial, its) for trial, its in zip(trials, seen, strict=True)]
-    explained, ties = explain(meter_id, [its for its, still in zip(seen, silent, strict=True) if not still])
-    findings = [*orders, *(_finding(meter_id, cause, seen, ties) for cause in explained)]
-    counters, uncounted = counted(site, trials, views.meter, views.moved, explained)
-    gains = {name: gain for its in seen for name, gain in _named(its)}
+    seen = [_observed(trial, views[0], view) for trial, view in zip(trials, views[1:], strict=True)]
+    still = [_did_not_move(trial, its) for trial, its in zip(trials, seen, strict=True)]
+    moved = [its for its, reason in zip(seen, still, strict=True) if reason is None]
+    causes, ties = explain(meter_id, moved)
+    counters = list(judge_counters(site, trials, views, causes))
+    findings = (
+        *orders,
+        *(_finding(meter_id, cause, seen, ties) for cause in causes),
+        *(its for its in counters if isinstance(its, Finding)),
+    )
     unknown = (
         *blind,
-        *(still for still in silent if still),
+        *(reason for reason in still if reason is not None),
         *_unclear(seen),
-        *phase_view(site, trials, seen),
-        *uncounted,
+        *phase_view(site, seen),
+        *(its for its in counters if isinstance(its, Blind)),
     )
-    return Verdict((*findings, *counters), unknown, gains)
+    return Verdict(findings, unknown, {name: gain for its in seen for name, gain in _named(its)})
 
 
 def explain(meter_id: str, seen: Sequence[Observed]) -> tuple[tuple[Cause, ...], tuple[Cause, ...]]:
@@ -85,11 +81,9 @@ def explain(meter_id: str, seen: Sequence[Observed]) -> tuple[tuple[Cause, ...],
 def wants_more(site: Site, trial: Trial) -> bool:
     """Return whether more of the same steps would make the verdict on an asset surer."""
     views, _ = _views(site, [trial])
-    seen = _observed(trial, views, 0)
-    gains = [seen.meter_device, *(seen.phases or ())]
-    return any(
-        gain is not None and gain.factor_error > max(EXACT_ENOUGH * abs(gain.factor), 0.03) for gain in gains
-    )
+    seen = _observed(trial, *views)
+    gains = [gain for gain in (seen.meter_device, *(seen.phases or ())) if gain is not None]
+    return any(gain.factor_error > max(EXACT_ENOUGH * abs(gain.factor), 0.03) for gain in gains)
 
 
 def _costs(meter_id: str, seen: Sequence[Observed]) -> Iterator[tuple[float, Cause]]:
@@ -122,62 +116,59 @@ def _finding(meter_id: str, cause: Cause, seen: Sequence[Observed], ties: Sequen
     return Finding(cause.kind, cause.where, cause.point, confidence, evidence, advice, suspects)
 
 
-def _views(site: Site, trials: Sequence[Trial]) -> tuple[Views, list[Finding]]:
-    """Return which reading of each power makes sense, and a finding for each whose profile is wrong about it."""
-    findings = []
-    most_kw = site.base_load.max_kw + sum(
-        max(asset.nameplate.max_kw, -asset.nameplate.min_kw) for asset in site.controllables
-    )
-    meter, found = _view(site.meter.asset_id, trials, asked, of_meter, most_kw)
-    findings += found
-    moved = []
+def _views(site: Site, trials: Sequence[Trial]) -> tuple[tuple[str, ...], list[Finding]]:
+    """Return the points that hold the power: of the meter, then of the asset in each trial.
+
+    Each is as the profile says, or swapped: then there is a finding too.
+    """
+    most_kw = site.base_load.max_kw + sum(_rating_kw(asset) for asset in site.controllables)
+    meter, findings = _view(site.meter.asset_id, trials, asked, of_meter, most_kw)
+    views = [meter]
     for trial in trials:
         view, found = _view(trial.asset.asset_id, [trial], of_meter(meter), of_moved, most_kw)
-        moved.append(view)
+        views.append(view)
         findings += found
-    return Views(meter, tuple(moved)), findings
+    return tuple(views), findings
+
+
+def _rating_kw(asset: Controllable) -> float:
+    return max(asset.nameplate.max_kw, -asset.nameplate.min_kw)
 
 
 def _view(
-    where: str, trials: Sequence[Trial], cause: Channel, side: object, most_kw: float
+    where: str, trials: Sequence[Trial], cause: Channel, side: Side, most_kw: float
 ) -> tuple[str, list[Finding]]:
-    channel = of_meter if side is of_meter else of_moved
-    moves = moves_swapped(trials, "power_kw", cause, channel)
+    swapped = f"{SWAPPED}power_kw"
+    moves = moves_swapped(trials, "power_kw", cause, side)
     if moves is not None:
         plain, other = moves
         told = "nothing usable" if plain is None else f"{plain} kW per kW"
-        evidence = [f"as the profile reads it power_kw gives {told}; with its words swapped {other}"]
-        return f"{SWAPPED}power_kw", [finding_of(where, "power_kw", evidence, is_measured=True)]
-    said = [
-        sample.meter if side is of_meter else sample.moved
-        for trial in trials
-        for sample in rest_of(trial.samples)
-    ]
-    rests = rests_swapped(said, "power_kw", most_kw)
+        evidence = f"as the profile reads it power_kw gives {told}; with its words swapped {other}"
+        return swapped, [finding_of(where, "power_kw", (evidence,), is_measured=True)]
+    resting = [sample for trial in trials for sample in rest_of(trial.samples)]
+    rests = rests_swapped(resting, side("power_kw"), side(swapped), most_kw)
     if rests is not None:
-        evidence = [f"at rest power_kw reads {rests[0]:.6g} kW; with its words swapped {rests[1]:.4g} kW"]
-        return f"{SWAPPED}power_kw", [finding_of(where, "power_kw", evidence, is_measured=False)]
+        evidence = f"at rest power_kw reads {rests[0]:.6g} kW; with its words swapped {rests[1]:.4g} kW"
+        return swapped, [finding_of(where, "power_kw", (evidence,), is_measured=False)]
     return "power_kw", []
 
 
-def _observed(trial: Trial, views: Views, index: int) -> Observed:
-    """Return the gains of a trial. Where the device's own power says nothing, the meter is held against what was asked."""
-    samples, asset = trial.samples, trial.asset
-    power, meter = of_moved(views.moved[index]), of_meter(views.meter)
-    device_asked = gain_of(samples, asked, power)
-    is_free = isinstance(asset, PvPlant)
-    if is_free:
-        device_asked = _level_gain(trial, power)
-    cause = power
-    if device_asked is None or (not is_free and device_asked.is_nil):
-        cause = asked
-    channels = phase_channels(trial, of_meter(views.meter))
-    phases = [gain_of(samples, cause, channel) for channel in channels]
+def _observed(trial: Trial, meter: str, moved: str) -> Observed:
+    """Return the gains of a trial, of the points that hold the powers.
+
+    Where the device's own power says nothing, the meter is held against what was asked.
+    """
+    samples, asset, power = trial.samples, trial.asset, of_moved(moved)
+    is_pv = isinstance(asset, PvPlant)
+    device_asked = _level_gain(trial, power) if is_pv else gain_of(samples, asked, power)
+    is_mute = device_asked is None or (device_asked.is_nil and not is_pv)
+    cause = asked if is_mute else power
+    phases = [gain_of(samples, cause, channel) for channel in phase_channels(trial, of_meter(meter))]
     whole = tuple(gain for gain in phases if gain is not None)
     return Observed(
         asset,
         device_asked,
-        gain_of(samples, cause, meter),
+        gain_of(samples, cause, of_meter(meter)),
         whole if len(whole) == 3 else None,
         not isinstance(asset, Battery),
     )
@@ -185,8 +176,6 @@ def _observed(trial: Trial, views: Views, index: int) -> Observed:
 
 def _level_gain(trial: Trial, power: Channel) -> Gain | None:
     """Return how a PV plant's power compares with the bound that was asked, at the levels that bound it."""
-    from controller.selftest_fit import levels, mean, ratio_of
-
     pairs = []
     for held in levels(trial.samples):
         bound_kw, shown_kw = mean(held, asked), mean(held, power)

@@ -4,10 +4,10 @@ Words in the wrong order make a value that jumps by thousands where the power mo
 then all multiplied by 65536, larger ones and floats are scattered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from controller.selftest_fit import gain_of
-from controller.selftest_words import SWAPPED, Channel, Finding, Gain, Kind, Sample, Trial, Values
+from controller.selftest_words import SWAPPED, Channel, Finding, Gain, Kind, Sample, Side, Trial
 
 SENSIBLE = (0.2, 3.0)
 """A factor between two powers that is no word order's doing."""
@@ -24,16 +24,16 @@ def is_sensible(gain: Gain | None) -> bool:
 
 
 def moves_swapped(
-    trials: Sequence[Trial], point: str, cause: Channel, response: Callable[[str], Channel]
+    trials: Sequence[Trial], point: str, cause: Channel, side: Side
 ) -> tuple[Gain | None, Gain] | None:
-    """Return the gains of a point as the profile reads it and with its words swapped, where only the latter is sensible.
+    """Return the gains of a point as the profile reads it and swapped, where only the latter is sensible.
 
-    ``response`` makes a channel of a point's name. None where the profile's order is right, or nothing is known.
+    None where the profile's order is right, or nothing is known.
     """
     found = None
     for trial in trials:
-        plain = gain_of(trial.samples, cause, response(point))
-        other = gain_of(trial.samples, cause, response(SWAPPED + point))
+        plain = gain_of(trial.samples, cause, side(point))
+        other = gain_of(trial.samples, cause, side(SWAPPED + point))
         if is_sensible(plain):
             return None
         if other is not None and is_sensible(other):
@@ -41,11 +41,20 @@ def moves_swapped(
     return found
 
 
-def rests_swapped(said: Sequence[Values], point: str, most_kw: float) -> tuple[float, float] | None:
-    """Return a value as the profile reads it and with its words swapped, where at rest only the latter is possible."""
-    pairs = [(its[point], its[SWAPPED + point]) for its in said if point in its and SWAPPED + point in its]
-    absurd = [pair for pair in pairs if abs(pair[0]) > ABSURD * most_kw and abs(pair[1]) <= 1.5 * most_kw]
-    if len(absurd) < LEAST_REST or 5 * len(absurd) < 4 * len(said):
+def rests_swapped(
+    samples: Sequence[Sample], plain: Channel, swapped: Channel, most_kw: float
+) -> tuple[float, float] | None:
+    """Return a power as the profile reads it and swapped, where at rest only the latter is possible."""
+    pairs = [(plain(sample), swapped(sample)) for sample in samples]
+    absurd = [
+        (shown_kw, other_kw)
+        for shown_kw, other_kw in pairs
+        if shown_kw is not None
+        and other_kw is not None
+        and abs(shown_kw) > ABSURD * most_kw
+        and abs(other_kw) <= 1.5 * most_kw
+    ]
+    if len(absurd) < LEAST_REST or 5 * len(absurd) < 4 * len(samples):
         return None
     return absurd[-1]
 

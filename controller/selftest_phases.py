@@ -29,11 +29,9 @@ def phase_channels(trial: Trial, power: Channel) -> tuple[Channel, ...]:
     return channels
 
 
-def phase_view(site: Site, trials: Sequence[Trial], seen: Sequence[Observed]) -> Iterator[Blind]:
+def phase_view(site: Site, seen: Sequence[Observed]) -> Iterator[Blind]:
     """Yield why the order of the phases stays unknown."""
     what = "order of the phases"
-    if not trials:
-        return
     told = [its for its in seen if its.phases is not None]
     if not told:
         reason = "the meter's profile has no current or power of each phase, or they carry no sign and the flow turned"

@@ -21,7 +21,7 @@ STEP_SHARE = 0.2
 
 ROOM_SHARE = 0.9
 HOLDS_S = {"battery": 12.0, "pv": 12.0, "dc": 16.0, "ac": 18.0}
-"""A level lasts so long: the device's delay (5 s for a car at an AC charger), the meter's lag of up to 3 s, 6 s to look."""
+"""How long a level lasts: the device's delay (5 s for a car on AC), the meter's lag of up to 3 s, and 6 s to look."""
 
 FIRST_HOLD_S = {"battery": 12.0, "pv": 12.0, "dc": 40.0, "ac": 30.0}
 """The first level lasts longer where a car may have to wake."""
@@ -86,8 +86,8 @@ def programme_of(
 ) -> Programme | Blind:
     """Return how an asset is to be moved, or why it can't be.
 
-    ``readings`` are what all assets say at rest; ``grid_kw`` what the meter says, which only decides which way the first
-    small step goes.
+    ``readings`` are what all assets say at rest; ``grid_kw`` what the meter says, which only decides which way the
+    first small step goes.
     """
     what = f"{asset.asset_id}: power, sign and scale"
     reading = readings.get(asset.asset_id, NoReading("not read"))
@@ -156,8 +156,8 @@ def _may_do(asset: Controllable, reading: Measurement | None) -> Interval:
 def _too_little(asset: Controllable, room: Interval) -> str:
     least_kw = LEAST_SHARE * _rating_kw(asset)
     return (
-        f"the limits (or the BMS) leave it {room.min_kw:.1f} to {room.max_kw:.1f} kW beside all that the others may do; "
-        f"a step needs {least_kw:.1f} kW"
+        f"the limits (or the BMS) leave it {room.min_kw:.1f} to {room.max_kw:.1f} kW beside all that the others "
+        f"may do; a step needs {least_kw:.1f} kW"
     )
 
 

@@ -1,7 +1,7 @@
 """The words of the guided self-test: what was seen while a known power moved, and what follows from it. Pure.
 
-Powers are kW in load convention, energies kWh, currents A, voltages V, as the profile makes them of what the device says.
-That profile, and the wiring behind the device, are what is on trial.
+Powers are kW in load convention, energies kWh, currents A, voltages V, as the profile makes them of what the device
+says. That profile, and the wiring behind the device, are what is on trial.
 """
 
 from collections.abc import Callable, Mapping
@@ -80,8 +80,8 @@ class Finding:
     """A fault. ``where`` is the asset (the grid meter's id for the meter), ``point`` the quantity.
 
     ``evidence`` are sentences with the numbers, ``advice`` what to change, the most probable first. ``confidence`` is
-    0..1: it is below 0.6 where another single fault would explain the same numbers. ``suspects`` are the assets at which
-    such a fault would be, the most probable first.
+    0..1: it is below 0.6 where another single fault would explain the same numbers. ``suspects`` are the assets at
+    which such a fault would be, the most probable first.
     """
 
     kind: Kind
@@ -112,6 +112,9 @@ class Verdict:
 
 Channel = Callable[[Sample], float | None]
 """Takes one quantity out of a sample; None where it gave nothing."""
+
+Side = Callable[[str], Channel]
+"""``of_meter`` or ``of_moved``: takes a point of that device."""
 
 
 def of_meter(name: str) -> Channel:
