@@ -37,10 +37,10 @@ ON_CAR_SIDE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A counter's way beside the energy that flowed its way and the other way, kWh.
+    """A counter's way beside the energy that flowed its way and the other way by the power shown, kWh.
 
     ``step_kwh`` is the smallest step that it was seen to make. ``power_factor`` is by how much the power was found
-    to be wrong itself: then the counter need not be.
+    to be wrong itself: then the counter may follow what it shows, or what is true.
     """
 
     where: str
@@ -53,17 +53,24 @@ class Counted:
     power_factor: float
 
     @property
-    def slack(self) -> float:
-        """Return by what share of the energy the counter may be off for its steps alone."""
-        return (self.step_kwh + 0.002) / self.flowed_kwh
+    def slack_kwh(self) -> float:
+        """Return by how much the counter may be off for its steps alone."""
+        return self.step_kwh + 0.002
+
+    @property
+    def true_kwh(self) -> float:
+        """Return the energy that truly flowed the counter's way."""
+        shown_kwh = self.flowed_kwh if self.power_factor > 0.0 else self.against_kwh
+        return shown_kwh / abs(self.power_factor)
 
     @property
     def is_right(self) -> bool:
-        """Return whether the counter counts what flowed."""
-        ratio = self.moved_kwh / self.flowed_kwh
+        """Return whether the counter counts what is shown, or what flows."""
         low = 1.0 - ON_CAR_SIDE if self.name == "session_kwh" else TOLERANCE
-        is_true = abs(ratio * self.power_factor - 1.0) <= TOLERANCE + self.slack
-        return is_true or -low - self.slack <= ratio - 1.0 <= TOLERANCE + self.slack
+        return any(
+            -low * kwh - self.slack_kwh <= self.moved_kwh - kwh <= TOLERANCE * kwh + self.slack_kwh
+            for kwh in (self.flowed_kwh, self.true_kwh)
+        )
 
     @property
     def is_coarse(self) -> bool:
@@ -112,21 +119,21 @@ def _power_factor(causes: Sequence[Cause], where: str) -> float:
     for cause in causes:
         if cause.where == where:
             factor *= cause.meter_factor if cause.asset_id == "" else cause.device_factor
-    return factor
+    return factor or 1.0
 
 
 def _judged(every: Iterator[Counted]) -> Iterator[Finding | Blind]:
     for its in every:
         what = f"{its.where}: {its.name} against the power's integral"
         if its.flowed_kwh < LEAST_KWH:
-            if its.counts_backwards and not its.is_coarse:
+            if its.counts_backwards and not its.is_coarse and not its.is_right:
                 yield _backwards(its)
             else:
                 yield Blind(what, f"only {its.flowed_kwh:.3f} kWh flowed its way")
         elif its.is_right:
             if its.is_coarse:
                 yield Blind(what, _too_coarse(its))
-        elif abs(its.swapped_kwh / its.flowed_kwh - 1.0) <= 2.0 * TOLERANCE + its.slack:
+        elif abs(its.swapped_kwh / its.flowed_kwh - 1.0) <= 2.0 * TOLERANCE + its.slack_kwh / its.flowed_kwh:
             evidence = (
                 f"{its.name} moved by {its.moved_kwh:.6g} kWh while {its.flowed_kwh:.3g} kWh flowed; "
                 f"with its words swapped by {its.swapped_kwh:.3g} kWh"

@@ -1,13 +1,13 @@
 """How much one quantity moves with another, from levels that alternate. Pure.
 
 The last seconds of each level are averaged, when device and meter have settled, and each level is held against the mean
-of its two neighbours: a drift of the base load drops out. The median over all levels makes a car that comes, or a
+of its two neighbours: a drift of the base load drops out. Leaving out the extremes makes a car that comes, or a
 compressor that starts, harmless.
 """
 
 from collections.abc import Sequence
 from itertools import groupby
-from statistics import median
+from statistics import stdev
 
 from controller.selftest_words import Channel, Gain, Sample
 
@@ -21,11 +21,11 @@ LEAST_SHARE = 0.4
 OTHERS_SHARE = 0.3
 """Where the other assets moved by more than this share of the cause, the level is left out."""
 
-NORMAL = 1.4826
-"""Median absolute deviation to standard deviation of a normal distribution."""
+TRIM_SHARE = 0.25
+"""So much is left out at either end: a car that comes spoils two contrasts."""
 
-OVERLAP = 1.6
-"""Contrasts share levels with their neighbours, and a median is less exact than a mean: the error is larger by this."""
+OVERLAP = 1.3
+"""Contrasts share levels with their neighbours, so that their mean is less exact than their number says."""
 
 EXACT = 0.004
 """Meters are no better than this: no factor is known more exactly."""
@@ -83,26 +83,22 @@ def gain_of(samples: Sequence[Sample], cause: Channel, response: Channel) -> Gai
 
 
 def ratio_of(pairs: Sequence[tuple[float, float]]) -> Gain | None:
-    """Return the weighted median of y / x with its error, or None without pairs."""
+    """Return y / x as a weighted mean without its extremes, with its error; None without pairs.
+
+    The error is that of a trimmed mean: the standard deviation with the extremes moved to the nearest kept values,
+    by the share that is kept (Tukey and McLaughlin 1963).
+    """
     ratios = sorted((y / x, abs(x)) for x, y in pairs if x)
-    if not ratios:
+    count = len(ratios)
+    if not count:
         return None
-    factor = _weighted_median(ratios)
-    spread = NORMAL * median(abs(ratio - factor) for ratio, _ in ratios)
-    error = OVERLAP * spread / len(ratios) ** 0.5
-    if len(ratios) < FEW:
+    cut = int(TRIM_SHARE * count)
+    kept = ratios[cut : count - cut]
+    factor = sum(ratio * weight for ratio, weight in kept) / sum(weight for _, weight in kept)
+    if count < FEW:
         widest = max(abs(ratio - factor) for ratio, _ in ratios)
         error = max(widest, FEW_ERROR * abs(factor))
-    return Gain(factor, max(error, EXACT * abs(factor)), len(ratios))
-
-
-def _weighted_median(ratios: Sequence[tuple[float, float]]) -> float:
-    half = sum(weight for _, weight in ratios) / 2.0
-    passed = 0.0
-    for index, (ratio, weight) in enumerate(ratios):
-        passed += weight
-        if abs(passed - half) <= 1e-9 * half and index + 1 < len(ratios):
-            return (ratio + ratios[index + 1][0]) / 2.0
-        if passed > half:
-            return ratio
-    return ratios[-1][0]
+    else:
+        moved = [min(max(ratio, kept[0][0]), kept[-1][0]) for ratio, _ in ratios]
+        error = OVERLAP * stdev(moved) / (1.0 - 2.0 * cut / count) / count**0.5
+    return Gain(factor, max(error, EXACT * abs(factor)), count)

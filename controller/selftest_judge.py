@@ -28,7 +28,7 @@ from station.topology import Site
 TIE = 0.15
 """Explanations whose cost differs by less than this are equally good."""
 
-EXACT_ENOUGH = 0.05
+EXACT_ENOUGH = 0.08
 """A relative error with which no factor is taken for another."""
 
 MOST_PAIRS = 40
@@ -75,7 +75,8 @@ def explain(meter_id: str, seen: Sequence[Observed]) -> tuple[tuple[Cause, ...],
     pairs = sorted(_pair_costs(meter_id, seen), key=lambda pair: pair[0])
     if pairs:
         return pairs[0][1], ()
-    return tuple(cause for trial in seen for cause in explain(meter_id, [trial])[0] if len(seen) > 1), ()
+    alone = seen if len(seen) > 1 else ()
+    return tuple(dict.fromkeys(cause for trial in alone for cause in explain(meter_id, [trial])[0])), ()
 
 
 def wants_more(site: Site, trial: Trial) -> bool:
