@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import device_selftest
+from cli import device_capture, device_selftest
 from cli.arguments import STDOUT
 from cli.paths import check_targets, write_json
 from cli.terminal import Column, Table, busy, fail, say, show
@@ -26,6 +26,8 @@ def register(app: typer.Typer) -> None:
     read_example = "Example: heliodock device read configs/stations/demo.yaml storage soc power_kw"
     group.command("read", epilog=read_example)(read_device)
     group.command("selftest", epilog=device_selftest.EXAMPLE)(device_selftest.selftest)
+    group.command("capture", epilog=device_capture.CAPTURE_EXAMPLE)(device_capture.capture)
+    group.command("replay", epilog=device_capture.REPLAY_EXAMPLE)(device_capture.replay)
     app.add_typer(group, name="device")
 
 
@@ -64,7 +66,7 @@ def read_device(
     from configs.load import load_site
 
     check_targets(json)
-    binding = _binding(load_site(site), device)
+    binding = binding_of(load_site(site), device)
     names = _known(binding, points or [])
     with busy(f"reading {device}"):
         answer = read_devices([binding])[0].only(names)
@@ -77,7 +79,8 @@ def read_device(
         raise typer.Exit(1)
 
 
-def _binding(loaded: "LoadedSite", device_id: str) -> "DeviceBinding":
+def binding_of(loaded: "LoadedSite", device_id: str) -> "DeviceBinding":
+    """Return a device of a site; raise ``ConfigError`` where there is none of that id."""
     from configs.problems import nearest
 
     for binding in loaded.devices:
