@@ -127,7 +127,7 @@ def replay(
         str | None, typer.Option("--json", metavar="FILE", help="Every round as JSON; - is standard output.")
     ] = None,
 ) -> None:
-    """Decode a capture through the real driver, without any device: values, and what went wrong. 1 where something did."""
+    """Decode a capture through the real driver, without a device: values, and what went wrong; 1 where anything did."""
     from drivers.capture import read_capture
     from drivers.replay import replay as replayed
 
@@ -157,9 +157,8 @@ def _profile(name: str) -> "Profile":
         return load_profile(Path(name))
     if name not in profile_ids():
         hint = nearest(name, list(profile_ids()))
-        raise ConfigError(
-            "--profile", 0, "", f"no profile '{name}'; {hint}; a profile of your own is named by its file"
-        )
+        problem = f"no profile '{name}'; {hint}; one of your own is named by its file"
+        raise ConfigError("--profile", 0, "", problem)
     return load_profile(name)
 
 
@@ -176,9 +175,8 @@ def _show(found: "Capture", profile: "Profile", rounds: "Sequence[Round]") -> No
     from cli.check import quality, value_words
 
     header = found.header
-    say(
-        f"{header.device} of {header.site}, by {header.software}; decoded with {profile.profile_id}; {len(rounds)} rounds"
-    )
+    where = f"{header.device} of {header.site}, by {header.software}"
+    say(f"{where}; decoded with {profile.profile_id}; {len(rounds)} rounds")
     if found.damaged:
         shown = ", ".join(map(str, found.damaged[:5]))
         note(f"{len(found.damaged)} lines can't be read and are left out: {shown}; a torn last one is usual")

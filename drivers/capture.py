@@ -134,7 +134,7 @@ class CapturedTransport:
 
 
 def read_capture(name: str, lines: Iterable[str]) -> Capture:
-    """Return a capture; raise ``ConfigError`` where the first line is no header. Damaged lines are left out and counted."""
+    """Return a capture, damaged lines left out and counted; raise ``ConfigError`` where the first line is no header."""
     every = iter(lines)
     header = _header(name, next(every, ""))
     events: list[Event] = []
