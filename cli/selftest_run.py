@@ -9,7 +9,7 @@ from cli.selftest_points import on_trial, values_of
 from controller.leases import REFRESH_SHARE, lease_s
 from controller.selftest_judge import judge, wants_more
 from controller.selftest_steps import Programme, programme_of, room_of, way_back
-from controller.selftest_watch import alarm
+from controller.selftest_watch import alarm, meter_factor_of
 from controller.selftest_words import Blind, Sample, Trial, Values, Verdict
 from drivers.connect import connect_devices
 from drivers.device import Device, Guard
@@ -149,7 +149,8 @@ async def self_test(
     trials: list[Trial] = []
     blind: list[Blind] = []
     for asset_id in asset_ids:
-        result = await try_asset(bench, bench.site.by_id[asset_id], told)
+        known = max((meter_factor_of(trial.samples) for trial in trials), default=1.0)
+        result = await try_asset(bench, bench.site.by_id[asset_id], told, known)
         told(asset_id, 1.0)
         if isinstance(result, Blind):
             blind.append(result)
@@ -165,8 +166,8 @@ async def plan(bench: Bench, asset_ids: Sequence[str]) -> list[Programme | Blind
     return [programme_of(bench.site, bench.site.by_id[its], readings, grid_kw) for its in asset_ids]
 
 
-async def try_asset(bench: Bench, asset: Controllable, told: Told) -> Trial | Blind:
-    """Move one asset, or return why it can't be moved."""
+async def try_asset(bench: Bench, asset: Controllable, told: Told, meter_factor: float) -> Trial | Blind:
+    """Move one asset, or return why it can't be moved. ``meter_factor`` is what earlier trials found of the meter."""
     readings, look = await bench.rest()
     grid_kw = look.values.get(bench.site.meter.asset_id, {}).get("power_kw")
     programme = programme_of(bench.site, asset, readings, grid_kw)
@@ -181,16 +182,17 @@ async def try_asset(bench: Bench, asset: Controllable, told: Told) -> Trial | Bl
                 f"its watchdog can't be armed ({refused.cause}) and its rating does not fit under the limits"
             )
             return Blind(f"{asset.asset_id}: power, sign and scale", reason)
-    return await _Move(bench, programme, told).run()
+    return await _Move(bench, programme, told, meter_factor).run()
 
 
 class _Move:
     """One trial under way."""
 
-    def __init__(self, bench: Bench, programme: Programme, told: Told) -> None:
+    def __init__(self, bench: Bench, programme: Programme, told: Told, meter_factor: float) -> None:
         self._bench = bench
         self._programme = programme
         self._told = told
+        self._meter_factor = meter_factor
         self._asset_id = programme.asset.asset_id
         self._device = bench.device_of(self._asset_id)
         self._own = frozenset({self._asset_id, bench.site.meter.asset_id})
@@ -221,7 +223,7 @@ class _Move:
             trouble = await self._write(power_kw)
             look = await self._bench.look(None if ticks % OTHERS_TICKS == 0 else self._own)
             self._samples.append(self._bench.sample(look, self._asset_id, step, self._asked_kw, trouble))
-            if ended := alarm(self._bench.site, self._samples):
+            if ended := alarm(self._bench.site, self._samples, self._meter_factor):
                 return ended
             self._told(self._asset_id, min(elapsed_s / self._programme.duration_s, 0.99))
             ticks += 1

@@ -197,10 +197,21 @@ def _did_not_move(trial: Trial, seen: Observed) -> Blind | None:
         return None
     reason = "it did not follow its setpoints: neither its own power nor the meter moved along"
     if trial.ended:
-        reason = f"the trial ended early: {trial.ended}"
-    elif not trial.samples:
-        reason = "nothing was read"
+        reason = f"the trial ended early: {trial.ended}{_so_far(trial)}"
     return Blind(f"{trial.asset.asset_id}: power, sign and scale", reason)
+
+
+def _so_far(trial: Trial) -> str:
+    """Return how far things had moved when a trial was ended, in words."""
+    first, last = trial.samples[0], trial.samples[-1]
+    ways_kw = [
+        end["power_kw"] - begin["power_kw"]
+        for begin, end in ((first.moved, last.moved), (first.meter, last.meter))
+        if "power_kw" in begin and "power_kw" in end
+    ]
+    if len(ways_kw) < 2:
+        return ""
+    return f" (it had moved by {ways_kw[0]:.3g} kW and the meter by {ways_kw[1]:.3g} kW)"
 
 
 def _unclear(seen: Sequence[Observed]) -> Iterator[Blind]:

@@ -17,8 +17,15 @@ GARBLED = 20.0
 """A meter that shows more than so many times the site's limit has its words swapped; the other order is looked at."""
 
 
-def alarm(site: Site, samples: Sequence[Sample]) -> str:
-    """Return why the trial must stop now, empty where it may go on."""
+FAR = 1.5
+"""A meter that shows more than so many times what was asked is not believed about limits as it is."""
+
+
+def alarm(site: Site, samples: Sequence[Sample], meter_factor: float = 1.0) -> str:
+    """Return why the trial must stop now, empty where it may go on.
+
+    ``meter_factor`` is by how much earlier trials found the meter to show too much.
+    """
     last = samples[-1]
     if last.trouble:
         return last.trouble
@@ -26,10 +33,10 @@ def alarm(site: Site, samples: Sequence[Sample]) -> str:
         seen = [s.mono_s for s in samples if "power_kw" in getattr(s, side)]
         if last.mono_s - (seen[-1] if seen else samples[0].mono_s) > SILENT_S:
             return f"{name} gave no power for {SILENT_S:g} s"
-    return _over_limit(site, samples)
+    return _over_limit(site, samples, meter_factor)
 
 
-def _over_limit(site: Site, samples: Sequence[Sample]) -> str:
+def _over_limit(site: Site, samples: Sequence[Sample], meter_factor: float) -> str:
     """Return the limit that the meter is over.
 
     A meter that shows too much while nothing moves is either on trial itself, or the site was over its limit before;
@@ -39,7 +46,7 @@ def _over_limit(site: Site, samples: Sequence[Sample]) -> str:
     shown_kw = [sample.meter.get("power_kw", 0.0) for sample in samples[-OVER_SAMPLES:]]
     if all(-OVER * export_kw <= power_kw <= OVER * import_kw for power_kw in shown_kw):
         return ""
-    power, factor = _believed(site, samples)
+    power, factor = _believed(site, samples, meter_factor)
     if not factor:
         return ""
     flows_kw = [value / factor for s in samples[-OVER_SAMPLES:] if (value := power(s)) is not None]
@@ -52,7 +59,7 @@ def _over_limit(site: Site, samples: Sequence[Sample]) -> str:
     return ""
 
 
-def _believed(site: Site, samples: Sequence[Sample]) -> tuple[Channel, float]:
+def _believed(site: Site, samples: Sequence[Sample], meter_factor: float) -> tuple[Channel, float]:
     """Return which of the meter's values to look at, and by what to divide it; by 0 where nothing is known yet."""
     power = of_meter("power_kw")
     limit_kw = max(site.continuous_kw(direction) for direction in Direction)
@@ -60,13 +67,20 @@ def _believed(site: Site, samples: Sequence[Sample]) -> tuple[Channel, float]:
         swapped = of_meter(f"{SWAPPED}power_kw")
         if abs(_mean_at_rest(samples, swapped) or limit_kw) < limit_kw:
             return swapped, 1.0
+    if meter_factor != 1.0:
+        return power, meter_factor
     rest_kw = _mean_at_rest(samples, power)
     is_plausible = rest_kw is not None and -limit_kw <= rest_kw <= limit_kw
-    if len(levels(samples)) > 3:
-        gain = gain_of(samples, asked, power)
-        if gain is not None and gain.is_clear and not gain.is_nil and abs(gain.factor) > 2.0:
-            return power, abs(gain.factor)
+    if len(levels(samples)) > 3 and (factor := meter_factor_of(samples)) != 1.0:
+        return power, factor
     return power, 1.0 if is_plausible else 0.0
+
+
+def meter_factor_of(samples: Sequence[Sample]) -> float:
+    """Return by how much the meter shows too much, by what was asked; 1 unless that is clear and far from 1."""
+    gain = gain_of(samples, asked, of_meter("power_kw"))
+    is_far = gain is not None and gain.is_clear and not gain.is_nil and abs(gain.factor) > FAR
+    return abs(gain.factor) if gain is not None and is_far else 1.0
 
 
 def _mean_at_rest(samples: Sequence[Sample], power: Channel) -> float | None:

@@ -40,6 +40,8 @@ START = datetime(2019, 9, 18, 20, 0, tzinfo=UTC)
 VOLTAGE_V = 230.0
 SCALES = (10.0, 0.1, 1000.0, 0.001, sqrt(3.0), 1.0 / sqrt(3.0), 3.0, 1.0 / 3.0)
 PLANT_STEP_S = 0.5
+SETTLED_S = 10.0
+"""The meter has seen something by then."""
 
 Wiring = Callable[[dict[str, Quantity]], dict[str, Quantity]]
 
@@ -214,6 +216,7 @@ async def _verdict(fault: Fault, seed: int, asset_ids: Sequence[str]) -> Verdict
     )
     declared = fault.declared(site)
     bench = Bench(LoadedSite(declared, believed, TwinSettings(), Path("bench.yaml")), clock, connect)
+    await asyncio.sleep(SETTLED_S)
     return (await self_test(bench, asset_ids)).verdict
 
 
