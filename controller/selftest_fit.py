@@ -35,6 +35,11 @@ FEW_ERROR = 0.08
 """Relative error of a factor that rests on fewer than ``FEW`` contrasts: their scatter is not known."""
 
 
+def completed(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Return the samples without those of the last level, which was cut short or is not over."""
+    return [sample for sample in samples if sample.step < samples[-1].step]
+
+
 def levels(samples: Sequence[Sample]) -> list[list[Sample]]:
     """Return the settled end of each level, in order; a level that was cut short may be empty."""
     ends = []

@@ -1,12 +1,13 @@
 """The verdict of the self-test: the fewest faults that explain all that was measured, and what can't be known. Pure."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from controller.selftest_advice import advice_on, evidence_of
 from controller.selftest_causes import Cause, Observed, causes_of, mismatch
 from controller.selftest_counters import judge_counters
-from controller.selftest_fit import gain_of, levels, mean, ratio_of
+from controller.selftest_fit import completed, gain_of, levels, mean, ratio_of
 from controller.selftest_order import finding_of, moves_swapped, rest_of, rests_swapped
 from controller.selftest_phases import phase_channels, phase_view
 from controller.selftest_words import (
@@ -39,6 +40,7 @@ def judge(site: Site, trials: Sequence[Trial], blind: Sequence[Blind] = ()) -> V
     """Return what the trials say. ``blind`` is what could not be tried at all."""
     if not any(trial.samples for trial in trials):
         return Verdict((), tuple(blind))
+    trials = [replace(its, samples=tuple(completed(its.samples))) if its.ended else its for its in trials]
     meter_id = site.meter.asset_id
     views, orders = _views(site, trials)
     seen = [_observed(trial, views[0], view) for trial, view in zip(trials, views[1:], strict=True)]
@@ -84,7 +86,8 @@ def wants_more(site: Site, trial: Trial) -> bool:
     views, _ = _views(site, [trial])
     seen = _observed(trial, *views)
     gains = [gain for gain in (seen.meter_device, *(seen.phases or ())) if gain is not None]
-    return any(gain.factor_error > max(EXACT_ENOUGH * abs(gain.factor), 0.03) for gain in gains)
+    least = EXACT_ENOUGH * max((abs(gain.factor) for gain in gains), default=0.0) / 2.0
+    return any(gain.factor_error > max(EXACT_ENOUGH * abs(gain.factor), least) for gain in gains)
 
 
 def _costs(meter_id: str, seen: Sequence[Observed]) -> Iterator[tuple[float, Cause]]:
@@ -203,6 +206,8 @@ def _did_not_move(trial: Trial, seen: Observed) -> Blind | None:
 
 def _so_far(trial: Trial) -> str:
     """Return how far things had moved when a trial was ended, in words."""
+    if not trial.samples:
+        return ""
     first, last = trial.samples[0], trial.samples[-1]
     ways_kw = [
         end["power_kw"] - begin["power_kw"]

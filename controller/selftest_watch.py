@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from controller.selftest_fit import gain_of, levels, mean
+from controller.selftest_fit import completed, gain_of, mean
 from controller.selftest_order import rest_of
 from controller.selftest_words import SWAPPED, Channel, Sample, asked, of_meter
 from station.limits import Direction
@@ -71,7 +71,7 @@ def _believed(site: Site, samples: Sequence[Sample], meter_factor: float) -> tup
         return power, meter_factor
     rest_kw = _mean_at_rest(samples, power)
     is_plausible = rest_kw is not None and -limit_kw <= rest_kw <= limit_kw
-    if len(levels(samples)) > 3 and (factor := meter_factor_of(samples)) != 1.0:
+    if (factor := meter_factor_of(completed(samples))) != 1.0:
         return power, factor
     return power, 1.0 if is_plausible else 0.0
 
