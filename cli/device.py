@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import device_capture, device_selftest
+from cli import device_capture, device_scan, device_selftest
 from cli.arguments import STDOUT
 from cli.paths import check_targets, write_json
 from cli.terminal import Column, Table, busy, fail, say, show
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog="Example: heliodock device list configs/stations/demo.yaml")(list_devices)
     read_example = "Example: heliodock device read configs/stations/demo.yaml storage soc power_kw"
     group.command("read", epilog=read_example)(read_device)
+    group.command("scan", epilog=device_scan.EXAMPLE)(device_scan.scan)
     group.command("selftest", epilog=device_selftest.EXAMPLE)(device_selftest.selftest)
     group.command("capture", epilog=device_capture.CAPTURE_EXAMPLE)(device_capture.capture)
     group.command("replay", epilog=device_capture.REPLAY_EXAMPLE)(device_capture.replay)
