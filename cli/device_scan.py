@@ -40,7 +40,7 @@ def scan(
         typer.Option("--json", metavar="FILE", help="What was found as JSON; - is standard output."),
     ] = None,
 ) -> None:
-    """Ask the named hosts, one short read at a time, which units answer and what they look like; 1 where nothing does."""
+    """Ask the named hosts, one short read at a time, which units answer and what they look like; 1 where none does."""
     from configs.profiles import load_profile, profile_ids
 
     check_targets(json)
@@ -160,7 +160,7 @@ async def _scanned(
     return found
 
 
-async def _modbus(  # noqa: PLR0917
+async def _modbus(
     place: Place,
     numbers: "Sequence[int]",
     profiles: "Sequence[Profile]",

@@ -1,4 +1,4 @@
-"""What answers behind a Modbus address: units, SunSpec, and the profiles that fit. Reads only, one request at a time."""
+"""What answers behind a Modbus address: units, SunSpec, the profiles that fit. Reads only, one request at a time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class SunSpec:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A profile whose points answer plausibly: ``telling`` of its ``points`` have a range, symbols or a "none" pattern."""
+    """A profile whose points all answer plausibly; ``telling`` of them have a range, symbols or a pattern for "none"."""
 
     profile_id: str
     points: int

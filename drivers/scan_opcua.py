@@ -1,6 +1,7 @@
 """What an OPC UA server offers: its endpoints with their security, and its namespaces. Reads only."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 from asyncua.client.client import Client
@@ -8,6 +9,9 @@ from asyncua.ua.uaerrors import UaError
 
 from drivers.modbus import in_words
 from station.errors import DriverError, Nonsense, Unreachable
+
+# what a server lacks is told by what is found; asyncua logs it too
+logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ async def scan_server(host: str, port: int, timeout_s: float) -> Server:
             endpoints = tuple(
                 Endpoint(
                     str(its.SecurityPolicyUri).rpartition("#")[2],
-                    its.SecurityMode.name,
+                    its.SecurityMode.name.rstrip("_"),
                     tuple(dict.fromkeys(token.TokenType.name for token in its.UserIdentityTokens or ())),
                 )
                 for its in offered
