@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import device_capture, device_scan, device_selftest
+from cli import device_capture, device_scan, device_selftest, device_watch, device_write
 from cli.arguments import STDOUT
 from cli.paths import check_targets, write_json
 from cli.terminal import Column, Table, busy, fail, say, show
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    group = typer.Typer(help="Commissioning: list the devices of a site and read them.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Commissioning: find, read, write, watch and test the devices of a site.", no_args_is_help=True
+    )
     group.command("list", epilog="Example: heliodock device list configs/stations/demo.yaml")(list_devices)
     read_example = "Example: heliodock device read configs/stations/demo.yaml storage soc power_kw"
     group.command("read", epilog=read_example)(read_device)
     group.command("scan", epilog=device_scan.EXAMPLE)(device_scan.scan)
+    group.command("write", epilog=device_write.EXAMPLE)(device_write.write)
+    group.command("watch", epilog=device_watch.EXAMPLE)(device_watch.watch)
     group.command("selftest", epilog=device_selftest.EXAMPLE)(device_selftest.selftest)
     group.command("capture", epilog=device_capture.CAPTURE_EXAMPLE)(device_capture.capture)
     group.command("replay", epilog=device_capture.REPLAY_EXAMPLE)(device_capture.replay)
@@ -68,7 +72,7 @@ def read_device(
 
     check_targets(json)
     binding = binding_of(load_site(site), device)
-    names = _known(binding, points or [])
+    names = known_points(binding, points or [])
     with busy(f"reading {device}"):
         answer = read_devices([binding])[0].only(names)
     if json:
@@ -91,7 +95,8 @@ def binding_of(loaded: "LoadedSite", device_id: str) -> "DeviceBinding":
     raise ConfigError(str(loaded.file), 0, "devices", f"no device '{device_id}'; {hint}")
 
 
-def _known(binding: "DeviceBinding", names: "Sequence[str]") -> list[str]:
+def known_points(binding: "DeviceBinding", names: "Sequence[str]") -> list[str]:
+    """Return the named points of a device, or all; raise ``ConfigError`` where it has one of them not."""
     from configs.problems import nearest
 
     known = list(binding.profile.points)

@@ -38,7 +38,7 @@ class SunSpec:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A profile whose points all answer plausibly; ``telling`` of them have a range, symbols or a pattern for "none"."""
+    """A profile whose points all answer plausibly; ``telling`` of them have a range, symbols or a "none" pattern."""
 
     profile_id: str
     points: int
