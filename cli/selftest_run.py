@@ -30,6 +30,7 @@ TICK_S = 1.0
 OTHERS_TICKS = 3
 """Assets that are not on trial are looked at every so many ticks: they only must not disturb."""
 
+REST_TRIES = 3
 LOST_LOOKS = 3
 """A device that gives nothing so many times in a row ends the trial."""
 
@@ -69,11 +70,19 @@ class Bench:
         """Return what everything says before anything is moved."""
         readings: dict[str, Measurement] = {}
         for device in self.devices:
-            try:
-                readings |= await device.read(self.clock)
-            except DriverError as failed:
-                readings |= dict.fromkeys(device.binding.asset_ids, NoReading(failed.cause))
+            readings |= await self._reading(device)
         return readings, await self.look()
+
+    async def _reading(self, device: Device) -> Mapping[str, Measurement]:
+        """Return a device's readings; it is asked again where the connection had to be made first."""
+        cause = ""
+        for _ in range(REST_TRIES):
+            try:
+                return await device.read(self.clock)
+            except DriverError as failed:
+                cause = failed.cause
+                await self.clock.sleep_until(self.clock.now().mono_s + TICK_S)
+        return dict.fromkeys(device.binding.asset_ids, NoReading(cause))
 
     async def look(self, only: frozenset[str] | None = None) -> Look:
         """Return what all devices say now, or only those that serve the assets ``only``, the others as last seen.

@@ -61,16 +61,11 @@ def rests_swapped(
 
 def finding_of(where: str, point: str, evidence: Sequence[str], *, is_measured: bool) -> Finding:
     """Return the finding that a point's words are in the wrong order."""
-    return Finding(
-        Kind.WORD_ORDER,
-        where,
-        point,
-        0.97 if is_measured else 0.85,
-        tuple(evidence),
-        (
-            f"in the profile of {where}: flip `word_order` of {point}, and look at its other points of two words",
-        ),
+    advice = (
+        f"in the profile of {where}: flip `word_order` of {point}, and look at its other points of two words"
     )
+    confidence = 0.97 if is_measured else 0.85
+    return Finding(Kind.WORD_ORDER, where, point, confidence, tuple(evidence), (advice,), (where,))
 
 
 def rest_of(samples: Sequence[Sample]) -> list[Sample]:

@@ -98,13 +98,15 @@ def programme_of(
     room = room_of(site, asset, readings)
     match asset, reading:
         case Battery(), BatteryReading(is_local=False):
-            return _of_battery(asset, reading, room, grid_kw) or Blind(what, _too_little(asset, room))
+            return _of_battery(asset, reading, room, grid_kw) or Blind(
+                what, _too_little(asset, room, readings)
+            )
         case PvPlant(), PvReading(is_local=False):
             return _of_pv(asset, reading)
         case Connector(), ConnectorReading(is_local=False):
             if not reading.is_occupied:
                 return Blind(what, "no car is plugged in")
-            return _of_connector(asset, room) or Blind(what, _too_little(asset, room))
+            return _of_connector(asset, room) or Blind(what, _too_little(asset, room, readings))
         case _:
             return Blind(what, "it is in local mode")
 
@@ -153,11 +155,13 @@ def _may_do(asset: Controllable, reading: Measurement | None) -> Interval:
             return asset.nameplate
 
 
-def _too_little(asset: Controllable, room: Interval) -> str:
+def _too_little(asset: Controllable, room: Interval, readings: Mapping[str, Measurement]) -> str:
     least_kw = LEAST_SHARE * _rating_kw(asset)
+    unread = [asset_id for asset_id, its in readings.items() if isinstance(its, NoReading)]
+    rated = f"; {', '.join(unread)} can't be read and counts with its rating" if unread else ""
     return (
         f"the limits (or the BMS) leave it {room.min_kw:.1f} to {room.max_kw:.1f} kW beside all that the others "
-        f"may do; a step needs {least_kw:.1f} kW"
+        f"may do; a step needs {least_kw:.1f} kW{rated}"
     )
 
 

@@ -135,12 +135,15 @@ def surroundings(chance: Random) -> Surroundings:
     return Surroundings(START, 20.0, tuple(rows), tuple(suns))
 
 
-def cars(chance: Random) -> list[SessionRow]:
-    """Return a car at ac1 that stays, and others that come and go meanwhile."""
+def cars(chance: Random, stay_at: Sequence[str]) -> list[SessionRow]:
+    """Return a car at each of some connectors that stays, and others that come and go meanwhile."""
     stays_at = START + timedelta(hours=3)
     power_kw = chance.choice((None, None, 11.0, 5.0))
-    rows = [SessionRow("first", "ac1", START, stays_at, 60.0, 60.0, stays_at, power_kw)]
-    for number, connector in enumerate(("ac3", "ac4", "ac2")):
+    rows = [
+        SessionRow(f"first {connector}", connector, START, stays_at, 60.0, 60.0, stays_at, power_kw)
+        for connector in stay_at
+    ]
+    for number, connector in enumerate(its for its in ("ac3", "ac4", "ac2") if its not in stay_at):
         comes_at = START + timedelta(seconds=chance.uniform(0.0, 400.0))
         leaves_at = comes_at + timedelta(seconds=chance.uniform(60.0, 400.0))
         rows.append(SessionRow(f"s{number}", connector, comes_at, leaves_at, 20.0, 20.0, leaves_at))
@@ -173,23 +176,41 @@ def phases_of(site: Site, asset_id: str) -> tuple[Phase, ...]:
     return asset.phases if isinstance(asset, Connector) else ()
 
 
-def verdict_of(fault: Fault, seed: int, asset_ids: Sequence[str] = ("battery", "ac1")) -> Verdict:
-    """Run the self-test on a station with one fault, in virtual time."""
+def verdict_of(
+    fault: Fault,
+    seed: int,
+    asset_ids: Sequence[str] = ("battery", "ac1"),
+    *,
+    every_car: bool = False,
+    watch: Callable[[float], None] = lambda grid_kw: None,
+) -> Verdict:
+    """Run the self-test on a station with one fault, in virtual time.
+
+    ``every_car`` puts a car that stays at each of the assets; ``watch`` is told the true grid power now and then.
+    """
     loop = async_solipsism.EventLoop()
+    chance = Random(seed)
+    world_of = (surroundings(chance), cars(chance, asset_ids if every_car else ("ac1",)))
     try:
-        return loop.run_until_complete(_verdict(fault, seed, asset_ids))
+        return loop.run_until_complete(_verdict(fault, seed, asset_ids, chance, world_of, watch))
     finally:
         loop.close()
 
 
-async def _verdict(fault: Fault, seed: int, asset_ids: Sequence[str]) -> Verdict:
-    chance = Random(seed)
+async def _verdict(  # noqa: PLR0917
+    fault: Fault,
+    seed: int,
+    asset_ids: Sequence[str],
+    chance: Random,
+    world_of: tuple[Surroundings, list[SessionRow]],
+    watch: Callable[[float], None],
+) -> Verdict:
     site = a_station(seed)
     clock = WallClock(START)
     world = World(
         site,
-        surroundings(chance),
-        cars(chance),
+        world_of[0],
+        world_of[1],
         start_at=START,
         soc=chance.uniform(0.3, 0.7),
         params=PlantParams(meter_lag_s=chance.uniform(1.0, 3.0)),
@@ -217,7 +238,8 @@ async def _verdict(fault: Fault, seed: int, asset_ids: Sequence[str]) -> Verdict
     declared = fault.declared(site)
     bench = Bench(LoadedSite(declared, believed, TwinSettings(), Path("bench.yaml")), clock, connect)
     await asyncio.sleep(SETTLED_S)
-    return (await self_test(bench, asset_ids)).verdict
+    session = await self_test(bench, asset_ids, lambda _asset_id, _share: watch(world.state.grid_kw))
+    return session.verdict
 
 
 # ----------------------------------------------------------------------------- what can be planted
