@@ -108,7 +108,7 @@ def known_points(binding: "DeviceBinding", names: "Sequence[str]") -> list[str]:
 
 
 def _show(answer: "DeviceAnswer") -> None:
-    from cli.check import quality, value_words
+    from cli.point_words import quality, value_words
 
     many = len(answer.binding.asset_ids) > 1
     rows = [
@@ -129,8 +129,7 @@ def _show(answer: "DeviceAnswer") -> None:
 
 
 def _record(answer: "DeviceAnswer") -> dict[str, Any]:
-    from cli.check import quality
-    from station.errors import DriverError
+    from cli.point_words import quality, value_data
 
     return {
         "device": answer.binding.device_id,
@@ -138,7 +137,7 @@ def _record(answer: "DeviceAnswer") -> dict[str, Any]:
         "assets": {
             asset_id: {
                 name: {
-                    "value": None if isinstance(outcome, DriverError) else outcome,
+                    "value": value_data(outcome),
                     "unit": answer.unit(name),
                     "quality": quality(outcome),
                     "age_s": round(answer.age_s, 3),

@@ -172,7 +172,7 @@ def _faults(rounds: "Sequence[Round]") -> list[tuple[str, str, str]]:
 
 
 def _show(found: "Capture", profile: "Profile", rounds: "Sequence[Round]") -> None:
-    from cli.check import quality, value_words
+    from cli.point_words import quality, value_words
 
     header = found.header
     where = f"{header.device} of {header.site}, by {header.software}"
@@ -215,7 +215,7 @@ def _span(rounds: "Sequence[Round]", asset_id: str, name: str) -> str:
 
 
 def _record(found: "Capture", profile: "Profile", rounds: "Sequence[Round]") -> dict[str, Any]:
-    from cli.check import quality
+    from cli.point_words import quality, value_data
 
     return {
         "site": found.header.site,
@@ -234,7 +234,7 @@ def _record(found: "Capture", profile: "Profile", rounds: "Sequence[Round]") -> 
                 "points": {
                     asset_id: {
                         name: {
-                            "value": None if isinstance(outcome, DriverError) else outcome,
+                            "value": value_data(outcome),
                             "unit": profile.points[name].unit,
                             "quality": quality(outcome),
                         }

@@ -133,8 +133,8 @@ def _numbers(text: str) -> list[int]:
     """Return the unit ids that a text such as ``1-16,247`` names; raise ``ConfigError``."""
     numbers: list[int] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or last.isdecimal() is not bool(dash):
             raise ConfigError(
                 "--units", 0, "", f"unit ids such as 1-16 or 1,3,247 are expected, not '{text[:40]}'"
             )

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from cli.paths import check_targets
+from cli.point_words import quality, value_data, value_words
 from station.errors import ConfigError, DriverError
 
 if TYPE_CHECKING:
@@ -162,8 +163,7 @@ class _View:
     ) -> None:
         texts = _texts(at, binding, asset_id, name, outcome)
         if self._as_json:
-            value = None if isinstance(outcome, DriverError) else outcome
-            record: dict[str, Any] = {**dict(zip(HEAD, texts, strict=True)), "value": value}
+            record = {**dict(zip(HEAD, texts, strict=True)), "value": value_data(outcome)}
             print(jsonlib.dumps(record, ensure_ascii=False), flush=True)
             return
         time, _, asset, point, value_text, unit, quality = texts
@@ -179,8 +179,6 @@ def table_of(watched: "Watched", bindings: Mapping[str, "DeviceBinding"], now_s:
     from rich import box
     from rich.table import Table
     from rich.text import Text
-
-    from cli.check import quality, value_words
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, is_number in (
@@ -213,8 +211,6 @@ def table_of(watched: "Watched", bindings: Mapping[str, "DeviceBinding"], now_s:
 def _texts(
     at: datetime, binding: "DeviceBinding", asset_id: str, name: str, outcome: "Outcome"
 ) -> tuple[str, ...]:
-    from cli.check import quality, value_words
-
     unit = binding.profile.points[name].unit
     time = at.isoformat(timespec="milliseconds")
     return time, binding.device_id, asset_id, name, *value_words(outcome), unit, quality(outcome)

@@ -16,7 +16,7 @@ from random import Random
 
 import async_solipsism
 
-from cli.selftest_run import Bench, self_test
+from cli.selftest_run import Bench, Session, self_test
 from configs.load import LoadedSite, TwinSettings
 from configs.profiles import load_profile
 from controller.selftest_words import Kind, Verdict
@@ -184,6 +184,18 @@ def verdict_of(
     every_car: bool = False,
     watch: Callable[[float], None] = lambda grid_kw: None,
 ) -> Verdict:
+    """Return the verdict of ``session_of``."""
+    return session_of(fault, seed, asset_ids, every_car=every_car, watch=watch).verdict
+
+
+def session_of(
+    fault: Fault,
+    seed: int,
+    asset_ids: Sequence[str] = ("battery", "ac1"),
+    *,
+    every_car: bool = False,
+    watch: Callable[[float], None] = lambda grid_kw: None,
+) -> Session:
     """Run the self-test on a station with one fault, in virtual time.
 
     ``every_car`` puts a car that stays at each of the assets; ``watch`` is told the true grid power now and then.
@@ -192,19 +204,19 @@ def verdict_of(
     chance = Random(seed)
     world_of = (surroundings(chance), cars(chance, asset_ids if every_car else ("ac1",)))
     try:
-        return loop.run_until_complete(_verdict(fault, seed, asset_ids, chance, world_of, watch))
+        return loop.run_until_complete(_session(fault, seed, asset_ids, chance, world_of, watch))
     finally:
         loop.close()
 
 
-async def _verdict(  # noqa: PLR0917
+async def _session(  # noqa: PLR0917
     fault: Fault,
     seed: int,
     asset_ids: Sequence[str],
     chance: Random,
     world_of: tuple[Surroundings, list[SessionRow]],
     watch: Callable[[float], None],
-) -> Verdict:
+) -> Session:
     site = a_station(seed)
     clock = WallClock(START)
     world = World(
@@ -238,8 +250,7 @@ async def _verdict(  # noqa: PLR0917
     declared = fault.declared(site)
     bench = Bench(LoadedSite(declared, believed, TwinSettings(), Path("bench.yaml")), clock, connect)
     await asyncio.sleep(SETTLED_S)
-    session = await self_test(bench, asset_ids, lambda _asset_id, _share: watch(world.state.grid_kw))
-    return session.verdict
+    return await self_test(bench, asset_ids, lambda _asset_id, _share: watch(world.state.grid_kw))
 
 
 # ----------------------------------------------------------------------------- what can be planted

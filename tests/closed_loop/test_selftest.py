@@ -3,13 +3,24 @@
 ``SELFTEST_SEEDS=100`` plays as many stations of each kind (about 15 minutes on two cores); a few are enough here.
 """
 
+import json
 import os
 
 import pytest
 
+from cli.device_selftest import record_of
 from controller.selftest_words import Kind
+from hil.report.selftest import selftest_report
 from station.quantities import Phase
-from tests.closed_loop.commissioning import Fault, a_fault, rewired, transformers, verdict_of
+from tests.closed_loop.commissioning import (
+    Fault,
+    a_fault,
+    a_station,
+    rewired,
+    session_of,
+    transformers,
+    verdict_of,
+)
 
 SEEDS = range(int(os.environ.get("SELFTEST_SEEDS", "4")))
 FAULTS = (Kind.REVERSED, Kind.SWAPPED_PHASE, Kind.WRONG_SCALE, Kind.WORD_ORDER)
@@ -46,6 +57,18 @@ def test_a_station_without_a_car_says_what_it_can_not_know() -> None:
     assert [(its.what, its.reason) for its in verdict.unobservable] == [
         ("ac3: power, sign and scale", "no car is plugged in")
     ]
+
+
+def test_the_verdict_is_told_as_a_page_and_as_data() -> None:
+    fault = Fault(None, wiring=transformers((-1, -1, -1)))
+    session = session_of(fault, 1)
+    page = selftest_report(a_station(1), session.trials, session.verdict)
+    record = record_of("bench", session.verdict)
+    assert "reversed: grid.CT" in page
+    assert page.count("<svg") == len(session.trials) == 2
+    assert [its["kind"] for its in record["findings"]] == ["reversed"]
+    assert set(record["gains"]) >= {"meter per battery", "battery per setpoint"}
+    json.dumps(record, allow_nan=False)
 
 
 def test_no_limit_is_ever_passed_by_the_steps() -> None:
