@@ -118,6 +118,8 @@ def mismatch(causes: Sequence[Cause], seen: Iterable[Observed]) -> float | None:
 def _fits(gain: Gain | None, factor: float, wide: float = 0.0) -> bool:
     if gain is None or not gain.is_clear:
         return True
+    if factor and gain.is_nil:
+        return False
     slack = TOLERANCE * max(abs(factor), wide) + 3.0 * gain.factor_error
     return abs(gain.factor - factor) <= max(slack, 0.02 if not factor else 0.0)
 
