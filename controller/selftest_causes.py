@@ -104,9 +104,9 @@ def mismatch(causes: Sequence[Cause], seen: Iterable[Observed]) -> float | None:
         expected = predict(causes, trial.asset)
         if not _fits(trial.meter_device, expected.meter_device_factor):
             return None
-        wide = max((abs(factor) for factor in expected.phase_factors), default=1.0)
+        widest_factor = max((abs(factor) for factor in expected.phase_factors), default=1.0)
         for gain, factor in zip(trial.phases or (), expected.phase_factors, strict=False):
-            if not _fits(gain, factor, wide):
+            if not _fits(gain, factor, widest_factor):
                 return None
         if trial.is_bound and _is_held_back(trial.device_asked, expected.device_asked_factor):
             doubt += 0.5
@@ -115,12 +115,12 @@ def mismatch(causes: Sequence[Cause], seen: Iterable[Observed]) -> float | None:
     return doubt
 
 
-def _fits(gain: Gain | None, factor: float, wide: float = 0.0) -> bool:
+def _fits(gain: Gain | None, factor: float, wide_factor: float = 0.0) -> bool:
     if gain is None or not gain.is_clear:
         return True
     if factor and gain.is_nil:
         return False
-    slack = TOLERANCE * max(abs(factor), wide) + 3.0 * gain.factor_error
+    slack = TOLERANCE * max(abs(factor), wide_factor) + 3.0 * gain.factor_error
     return abs(gain.factor - factor) <= max(slack, 0.02 if not factor else 0.0)
 
 

@@ -169,17 +169,18 @@ def _too_coarse(its: Counted) -> str:
 def _flow(samples: Sequence[Sample], power: Channel, counter: Channel) -> tuple[float, float, float]:
     """Return the energy in both directions and the counter's way, over the stretches in which both are known."""
     positive_kwh = negative_kwh = moved_kwh = 0.0
-    last: tuple[float, float, float] | None = None
-    for sample in samples:
-        power_kw, count_kwh = power(sample), counter(sample)
-        if power_kw is None or count_kwh is None:
+    whole = [
+        (sample.mono_s, power_kw, count_kwh)
+        for sample in samples
+        if (power_kw := power(sample)) is not None and (count_kwh := counter(sample)) is not None
+    ]
+    for (from_s, from_kw, from_kwh), (to_s, to_kw, to_kwh) in pairwise(whole):
+        if to_s - from_s > LONGEST_GAP_S or to_kwh < from_kwh - 1e-9:
             continue
-        if last is not None and sample.mono_s - last[0] <= LONGEST_GAP_S and count_kwh >= last[2] - 1e-9:
-            mean_kwh = (power_kw + last[1]) / 2.0 * (sample.mono_s - last[0]) / 3600.0
-            positive_kwh += max(mean_kwh, 0.0)
-            negative_kwh += max(-mean_kwh, 0.0)
-            moved_kwh += count_kwh - last[2]
-        last = sample.mono_s, power_kw, count_kwh
+        mean_kwh = (from_kw + to_kw) / 2.0 * (to_s - from_s) / 3600.0
+        positive_kwh += max(mean_kwh, 0.0)
+        negative_kwh += max(-mean_kwh, 0.0)
+        moved_kwh += to_kwh - from_kwh
     return positive_kwh, negative_kwh, moved_kwh
 
 

@@ -35,6 +35,11 @@ FEW_ERROR = 0.08
 """Relative error of a factor that rests on fewer than ``FEW`` contrasts: their scatter is not known."""
 
 
+Contrast = float | None
+Pair = tuple[float, float]
+"""By how much a cause and its response moved, each in its own unit."""
+
+
 def completed(samples: Sequence[Sample]) -> Sequence[Sample]:
     """Return the samples without those of the last level, which was cut short or is not over."""
     return [sample for sample in samples if sample.step < samples[-1].step]
@@ -59,10 +64,10 @@ def mean(samples: Sequence[Sample], channel: Channel) -> float | None:
     return sum(values) / len(values)
 
 
-def contrasts(ends: Sequence[Sequence[Sample]], channel: Channel) -> list[float | None]:
+def contrasts(ends: Sequence[Sequence[Sample]], channel: Channel) -> list[Contrast]:
     """Return what each inner level differs by from the mean of its neighbours."""
     means = [mean(samples, channel) for samples in ends]
-    found: list[float | None] = []
+    found: list[Contrast] = []
     for before, here, after in zip(means, means[1:], means[2:], strict=False):
         is_whole = before is not None and here is not None and after is not None
         found.append(here - (before + after) / 2.0 if is_whole else None)  # type: ignore[operator]
@@ -87,7 +92,7 @@ def gain_of(samples: Sequence[Sample], cause: Channel, response: Channel) -> Gai
     return ratio_of([(x, y) for x, y, _ in kept])
 
 
-def ratio_of(pairs: Sequence[tuple[float, float]]) -> Gain | None:
+def ratio_of(pairs: Sequence[Pair]) -> Gain | None:
     """Return y / x as a weighted mean without its extremes, with its error; None without pairs.
 
     The error is that of a trimmed mean: the standard deviation with the extremes moved to the nearest kept values,
