@@ -53,7 +53,7 @@ def selftest(
         raise ConfigError(str(site), 0, "devices", "this site has no devices to test")
     asset_ids = _assets(loaded, asset or [])
     with controller_kept_out(site, store):
-        session = asyncio.run(_tested(loaded, asset_ids, is_agreed=yes))
+        session = asyncio.run(_tested(loaded, asset_ids, is_agreed=yes, is_quiet=json == STDOUT))
     if report:
         from hil.report.selftest import selftest_report
 
@@ -77,7 +77,9 @@ def _assets(loaded: "LoadedSite", wanted: "Sequence[str]") -> list[str]:
     return list(dict.fromkeys(wanted)) or known
 
 
-async def _tested(loaded: "LoadedSite", asset_ids: "Sequence[str]", *, is_agreed: bool) -> "Session":
+async def _tested(
+    loaded: "LoadedSite", asset_ids: "Sequence[str]", *, is_agreed: bool, is_quiet: bool
+) -> "Session":
     from cli.selftest_run import Bench, plan, self_test
     from controller.clock import LiveClock
 
@@ -85,7 +87,8 @@ async def _tested(loaded: "LoadedSite", asset_ids: "Sequence[str]", *, is_agreed
     try:
         with busy("reading every device"):
             programmes = await plan(bench, asset_ids)
-        _show_plan(asset_ids, programmes)
+        if not is_quiet:
+            _show_plan(asset_ids, programmes)
         if any(_is_programme(its) for its in programmes):
             ask(
                 "Power will be moved as shown. Is somebody at the site, and may it begin?",

@@ -47,12 +47,11 @@ def values_of(binding: DeviceBinding, asset_id: str, outcomes: Mapping[str, Outc
 
 
 def _both(point: Point) -> "Iterator[tuple[str, Point]]":
-    if point.write is not None or point.symbols:
+    if point.symbols:
         yield point.name, point
         return
-    free = replace(point, valid=None)
-    yield point.name, free
+    yield point.name, point if point.write is not None else replace(point, valid=None)
     if point.encoding in WIDE and not point.node:
         other = "big" if point.word_order == "little" else "little"
         name = f"{SWAPPED}{point.name}"
-        yield name, replace(free, name=name, word_order=other)
+        yield name, replace(point, name=name, word_order=other, valid=None, write=None)

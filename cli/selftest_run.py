@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from cli.selftest_points import on_trial, values_of
 from controller.leases import REFRESH_SHARE, lease_s
 from controller.selftest_judge import judge, wants_more
+from controller.selftest_order import swapped_at_rest
 from controller.selftest_steps import Programme, programme_of, room_of, way_back
 from controller.selftest_watch import alarm, meter_factor_of
-from controller.selftest_words import Blind, Sample, Trial, Values, Verdict
+from controller.selftest_words import Blind, Finding, Sample, Trial, Values, Verdict
 from drivers.connect import connect_devices
 from drivers.device import Device, Guard
 from station.assets import Controllable
@@ -157,15 +158,22 @@ async def self_test(
     """Move each asset in turn and judge. Whatever happens, each is brought back to its fallback."""
     trials: list[Trial] = []
     blind: list[Blind] = []
+    found: list[Finding] = []
     for asset_id in asset_ids:
         known = max((meter_factor_of(trial.samples) for trial in trials), default=1.0)
         result = await try_asset(bench, bench.site.by_id[asset_id], told, known)
         told(asset_id, 1.0)
-        if isinstance(result, Blind):
-            blind.append(result)
-        else:
-            trials.append(result)
-    return Session(tuple(trials), judge(bench.site, trials, blind))
+        match result:
+            case Blind():
+                blind.append(result)
+            case Finding():
+                found.append(result)
+                blind.append(
+                    Blind(f"{asset_id}: power, sign and scale", "not moved before its word order is mended")
+                )
+            case Trial():
+                trials.append(result)
+    return Session(tuple(trials), judge(bench.site, trials, blind, found))
 
 
 async def plan(bench: Bench, asset_ids: Sequence[str]) -> list[Programme | Blind]:
@@ -175,9 +183,14 @@ async def plan(bench: Bench, asset_ids: Sequence[str]) -> list[Programme | Blind
     return [programme_of(bench.site, bench.site.by_id[its], readings, grid_kw) for its in asset_ids]
 
 
-async def try_asset(bench: Bench, asset: Controllable, told: Told, meter_factor: float) -> Trial | Blind:
+async def try_asset(
+    bench: Bench, asset: Controllable, told: Told, meter_factor: float
+) -> Trial | Blind | Finding:
     """Move one asset, or return why it can't be moved. ``meter_factor`` is what earlier trials found of the meter."""
     readings, look = await bench.rest()
+    words = swapped_at_rest(asset, look.values.get(asset.asset_id, {}))
+    if words is not None:
+        return words
     grid_kw = look.values.get(bench.site.meter.asset_id, {}).get("power_kw")
     programme = programme_of(bench.site, asset, readings, grid_kw)
     if isinstance(programme, Blind):

@@ -8,7 +8,7 @@ from controller.selftest_advice import advice_on, evidence_of
 from controller.selftest_causes import Cause, Observed, causes_of, mismatch
 from controller.selftest_counters import judge_counters
 from controller.selftest_fit import completed, gain_of, levels, mean, ratio_of
-from controller.selftest_order import finding_of, moves_swapped, rest_of, rests_swapped
+from controller.selftest_order import finding_of, moves_swapped, rating_kw, rest_of, rests_swapped
 from controller.selftest_phases import phase_channels, phase_view
 from controller.selftest_words import (
     SWAPPED,
@@ -23,7 +23,7 @@ from controller.selftest_words import (
     of_meter,
     of_moved,
 )
-from station.assets import Battery, Controllable, PvPlant
+from station.assets import Battery, PvPlant
 from station.topology import Site
 
 TIE = 0.15
@@ -36,10 +36,12 @@ MOST_PAIRS = 40
 """Two faults at once are only looked for among so many of those that explain a part."""
 
 
-def judge(site: Site, trials: Sequence[Trial], blind: Sequence[Blind] = ()) -> Verdict:
-    """Return what the trials say. ``blind`` is what could not be tried at all."""
+def judge(
+    site: Site, trials: Sequence[Trial], blind: Sequence[Blind] = (), before: Sequence[Finding] = ()
+) -> Verdict:
+    """Return what the trials say. ``blind`` is what could not be tried, ``before`` what was found at rest."""
     if not any(trial.samples for trial in trials):
-        return Verdict((), tuple(blind))
+        return Verdict(tuple(before), tuple(blind))
     trials = [replace(its, samples=tuple(completed(its.samples))) if its.ended else its for its in trials]
     meter_id = site.meter.asset_id
     views, orders = _views(site, trials)
@@ -49,6 +51,7 @@ def judge(site: Site, trials: Sequence[Trial], blind: Sequence[Blind] = ()) -> V
     causes, ties = explain(meter_id, moved)
     counters = list(judge_counters(site, trials, views, causes))
     findings = (
+        *before,
         *orders,
         *(_finding(meter_id, cause, seen, ties) for cause in causes),
         *(its for its in counters if isinstance(its, Finding)),
@@ -125,7 +128,7 @@ def _views(site: Site, trials: Sequence[Trial]) -> tuple[tuple[str, ...], list[F
 
     Each is as the profile says, or swapped: then there is a finding too.
     """
-    most_kw = site.base_load.max_kw + sum(_rating_kw(asset) for asset in site.controllables)
+    most_kw = site.base_load.max_kw + sum(rating_kw(asset) for asset in site.controllables)
     meter, findings = _view(site.meter.asset_id, trials, asked, of_meter, most_kw)
     views = [meter]
     for trial in trials:
@@ -133,10 +136,6 @@ def _views(site: Site, trials: Sequence[Trial]) -> tuple[tuple[str, ...], list[F
         views.append(view)
         findings += found
     return tuple(views), findings
-
-
-def _rating_kw(asset: Controllable) -> float:
-    return max(asset.nameplate.max_kw, -asset.nameplate.min_kw)
 
 
 def _view(

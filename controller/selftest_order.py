@@ -7,7 +7,8 @@ then all multiplied by 65536, larger ones and floats are scattered.
 from collections.abc import Sequence
 
 from controller.selftest_fit import gain_of
-from controller.selftest_words import SWAPPED, Channel, Finding, Gain, Kind, Sample, Side, Trial
+from controller.selftest_words import SWAPPED, Channel, Finding, Gain, Kind, Sample, Side, Trial, Values
+from station.assets import Controllable
 
 SENSIBLE = (0.2, 3.0)
 """A factor between two powers that is no word order's doing."""
@@ -16,6 +17,7 @@ ABSURD = 20.0
 """So many times more than the whole site could do is no power."""
 
 LEAST_REST = 5
+SETPOINT = "setpoint_kw"
 
 
 def is_sensible(gain: Gain | None) -> bool:
@@ -57,6 +59,31 @@ def rests_swapped(
     if len(absurd) < LEAST_REST or 5 * len(absurd) < 4 * len(samples):
         return None
     return absurd[-1]
+
+
+def swapped_at_rest(asset: Controllable, said: Values) -> Finding | None:
+    """Return that a device's words are in the wrong order before it is moved, where that would be dangerous.
+
+    A setpoint of two words in the wrong order asks for thousands of times the power. It may be known by what the device
+    holds, or by its power, which mostly shares the order.
+    """
+    if SWAPPED + SETPOINT not in said:
+        return None
+    for point in (SETPOINT, "power_kw"):
+        plain_kw, other_kw = said.get(point), said.get(SWAPPED + point)
+        if plain_kw is None or other_kw is None:
+            continue
+        if not asset.nameplate.holds(plain_kw, ABSURD * rating_kw(asset)) and asset.nameplate.holds(
+            other_kw, 0.1 * rating_kw(asset)
+        ):
+            seen = f"at rest {point} reads {plain_kw:.6g} kW; with its words swapped {other_kw:.4g} kW"
+            return finding_of(asset.asset_id, point, (seen,), is_measured=False)
+    return None
+
+
+def rating_kw(asset: Controllable) -> float:
+    """Return the largest power of an asset in either direction."""
+    return max(asset.nameplate.max_kw, -asset.nameplate.min_kw)
 
 
 def finding_of(where: str, point: str, evidence: Sequence[str], *, is_measured: bool) -> Finding:

@@ -7,6 +7,7 @@ at the worst that is declared or seen of them, as in the books of leases (docs/a
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from controller.selftest_order import rating_kw
 from controller.selftest_words import Blind
 from station.assets import Battery, Connector, ConnectorKind, Controllable, PvPlant
 from station.limits import Direction, Interval
@@ -156,7 +157,7 @@ def _may_do(asset: Controllable, reading: Measurement | None) -> Interval:
 
 
 def _too_little(asset: Controllable, room: Interval, readings: Mapping[str, Measurement]) -> str:
-    least_kw = LEAST_SHARE * _rating_kw(asset)
+    least_kw = LEAST_SHARE * rating_kw(asset)
     unread = [asset_id for asset_id, its in readings.items() if isinstance(its, NoReading)]
     rated = f"; {', '.join(unread)} can't be read and counts with its rating" if unread else ""
     return (
@@ -165,18 +166,14 @@ def _too_little(asset: Controllable, room: Interval, readings: Mapping[str, Meas
     )
 
 
-def _rating_kw(asset: Controllable) -> float:
-    return max(asset.nameplate.max_kw, -asset.nameplate.min_kw)
-
-
 def _of_battery(
     asset: Battery, reading: BatteryReading, room: Interval, grid_kw: float | None
 ) -> Programme | None:
-    rating_kw = _rating_kw(asset)
+    rated_kw = rating_kw(asset)
     up_kw = 0.0 if reading.soc >= asset.soc_max else min(room.max_kw, max(reading.max_charge_kw, 0.0))
     down_kw = 0.0 if reading.soc <= asset.soc_min else min(-room.min_kw, max(reading.max_discharge_kw, 0.0))
-    least_kw = LEAST_SHARE * rating_kw
-    high_kw, low_kw = min(up_kw, STEP_SHARE * rating_kw), -min(down_kw, STEP_SHARE * rating_kw)
+    least_kw = LEAST_SHARE * rated_kw
+    high_kw, low_kw = min(up_kw, STEP_SHARE * rated_kw), -min(down_kw, STEP_SHARE * rated_kw)
     if high_kw < least_kw and -low_kw < least_kw:
         return None
     high_kw, low_kw = (0.0 if high_kw < least_kw else high_kw), (0.0 if -low_kw < least_kw else low_kw)
@@ -186,7 +183,7 @@ def _of_battery(
         probes_kw.reverse()  # the first small step goes against what the meter shows
     levels_kw = (*(level for probe_kw in probes_kw for level in (0.0, probe_kw)), 0.0)
     levels_kw = (*levels_kw, *((low_kw, high_kw) * CYCLES), 0.0)
-    ramp_kw_per_s = min(asset.ramp_kw_per_s, STEP_SHARE * rating_kw)
+    ramp_kw_per_s = min(asset.ramp_kw_per_s, STEP_SHARE * rated_kw)
     hold_s = HOLDS_S["battery"]
     return Programme(asset, levels_kw, hold_s, FIRST_HOLD_S["battery"], ramp_kw_per_s, asset.fallback_kw)
 

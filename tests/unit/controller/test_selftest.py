@@ -11,6 +11,7 @@ import pytest
 from controller.selftest_causes import Cause, Observed, name_of_factor
 from controller.selftest_fit import gain_of, ratio_of
 from controller.selftest_judge import explain, judge
+from controller.selftest_order import swapped_at_rest
 from controller.selftest_steps import Programme, programme_of, room_of, way_back
 from controller.selftest_watch import alarm
 from controller.selftest_words import Blind, Gain, Kind, Sample, Trial, Values, asked, of_meter
@@ -124,6 +125,25 @@ def test_a_programme_grows_by_a_cycle_and_not_for_ever() -> None:
         programme = programme.longer()
     assert lengths[1] - lengths[0] == 2
     assert lengths[-1] < 30
+
+
+@pytest.mark.parametrize(
+    ("said_kw", "point"),
+    [
+        ({"setpoint_kw": -327e3, "swapped_setpoint_kw": -5.0}, "setpoint_kw"),
+        (
+            {"setpoint_kw": 0.0, "swapped_setpoint_kw": 0.0, "power_kw": 9e5, "swapped_power_kw": 3.0},
+            "power_kw",
+        ),
+        ({"setpoint_kw": -5.0, "swapped_setpoint_kw": -327e3}, None),
+        ({"setpoint_kw": -5.0, "power_kw": 9e5, "swapped_power_kw": 3.0}, None),
+    ],
+)
+def test_a_setpoint_whose_words_may_be_swapped_is_known_before_it_is_written(
+    said_kw: Values, point: str | None
+) -> None:
+    finding = swapped_at_rest(SITE.by_id["battery"], said_kw)
+    assert (finding.point if finding else None) == point
 
 
 # ------------------------------------------------------------------------------------------ gains
