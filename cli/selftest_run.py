@@ -13,7 +13,8 @@ from controller.selftest_steps import Programme, programme_of, room_of, way_back
 from controller.selftest_watch import alarm, meter_factor_of
 from controller.selftest_words import Blind, Finding, Sample, Trial, Values, Verdict
 from drivers.connect import connect_devices
-from drivers.device import Device, Guard
+from drivers.device import Device
+from drivers.watchdog import Guard
 from station.assets import Controllable
 from station.errors import DriverError
 from station.measurement import ConnectorState, Measurement, NoReading
