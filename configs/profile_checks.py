@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from configs.profile_commands import command_problems
 from configs.profile_names import EXTRA_NAMES, names_of_kind, required_names, units_of_name
 from configs.profile_schema import PointSchema, ProfileSchema, ScalingSchema, WatchdogSchema
 from configs.sunspec_addresses import problem_of
@@ -38,7 +39,8 @@ Problem = tuple[KeyPath, str]
 def problems(schema: ProfileSchema) -> Iterator[Problem]:
     """Yield what is wrong, in no order."""
     for missing in sorted(required_names(schema.kind) - schema.points.keys()):
-        yield ("points",), f"a {schema.kind} needs the point {missing}"
+        if not schema.partial:
+            yield ("points",), f"a {schema.kind} needs the point {missing}"
     for section, points in (("points", schema.points), ("auxiliary", schema.auxiliary)):
         for name, point in points.items():
             naming = (
@@ -53,6 +55,7 @@ def problems(schema: ProfileSchema) -> Iterator[Problem]:
                 yield (section, name, *key), text
     yield from _source_problems(schema)
     yield from _reference_problems(schema)
+    yield from command_problems(schema)
 
 
 def _naming_problems(kind: str, name: str, point: PointSchema) -> Iterator[Problem]:
@@ -246,5 +249,11 @@ def _watchdog_problems(schema: ProfileSchema, watchdog: WatchdogSchema) -> Itera
             yield ("watchdog", f"{what}_point"), f"{name} must be a point that can be written and read back"
     if watchdog.kind == "countdown" and not watchdog.timeout_point:
         yield ("watchdog", "kind"), "a countdown needs a timeout_point"
-    if "setpoint_kw" not in schema.points:
+    beaten = schema.everything.get(watchdog.heartbeat_point)
+    if (watchdog.kind == "heartbeat") is not (beaten is not None and beaten.write is not None):
+        yield (
+            ("watchdog", "heartbeat_point"),
+            "a heartbeat (and nothing else) needs a point that can be written",
+        )
+    if "setpoint_kw" not in schema.points and not schema.commands:
         yield ("watchdog",), "guards a setpoint_kw, which is not there"

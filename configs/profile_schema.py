@@ -17,12 +17,19 @@ class WriteSchema(Checked):
         0.0, ge=0.0, description="how far the value that is read back may differ, in the unit of the point"
     )
     min_interval_s: float = Field(0.0, ge=0.0, description="least time between writes of an unchanged value")
+    deadband: float = Field(
+        0.0,
+        ge=0.0,
+        description="a setpoint that asks for less more than this waits; in the unit of the point",
+    )
     zero_as: float | None = Field(
         None, description="written in place of 0, where 0 ends the session; in the unit of the point"
     )
     storage: Literal["volatile", "nvram", "unknown"] = Field(
-        "volatile", description="where the device keeps it: nvram wears with each write"
+        "volatile",
+        description="where the device keeps it: nvram wears with each write; unknown counts as nvram",
     )
+    writes_per_day: int = Field(50, ge=1, description="of what wears; those that lower power are always made")
 
 
 class CaseSchema(Checked):
@@ -86,13 +93,26 @@ class PointSchema(Checked):
     typical: float | None = Field(None, description="what an emulated device says")
 
 
+class StepSchema(Checked):
+    """One write of a command; the fields of ``station.profile.Step``."""
+
+    write: str = Field("", description="a point that is written")
+    ensure: str = Field("", description="a point that is written where it holds something else")
+    value: float | None = Field(None, description="in the unit of the point")
+    carries: Literal["", "setpoint", "magnitude", "charge", "discharge"] = Field(
+        "", description="the part of the setpoint that is written, in place of a value"
+    )
+
+
 class WatchdogSchema(Checked):
     """The device's own guard; the fields of ``station.profile.Watchdog``."""
 
-    kind: Literal["timer", "rewrite", "countdown", "poll"] = Field(
+    kind: Literal["timer", "rewrite", "countdown", "heartbeat", "poll"] = Field(
         "timer",
-        description="what renews it: the setpoint (timer, rewrite), a new length (countdown), any request (poll)",
+        description="what renews it: the setpoint (timer, rewrite), a new length (countdown), any request (poll), "
+        "another number (heartbeat)",
     )
+    heartbeat_point: str = Field("", description="the point that must change")
     timeout_point: str = Field("", description="the point that holds the timeout")
     timeout_s: float | None = Field(
         None, gt=0.0, le=86_400.0, description="the timeout where the maker fixed it"
@@ -125,6 +145,10 @@ class ProfileSchema(Checked):
     auxiliary: dict[str, PointSchema] = Field(
         default_factory=dict, description="points that only this device has: ratios, modes, versions"
     )
+    commands: dict[Literal["set", "charge", "discharge", "rest", "release"], tuple[StepSchema, ...]] = Field(
+        default_factory=dict, description="how a setpoint is carried out where one register is not enough"
+    )
+    partial: bool = Field(False, description="a device that is joined to it must tell the rest")
     watchdog: WatchdogSchema | None = Field(
         None, description="what the device does by itself when it hears nothing"
     )

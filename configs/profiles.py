@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from configs.profile_checks import problems
-from configs.profile_schema import PointSchema, ProfileSchema, ScalingSchema, VerifiedSchema
+from configs.profile_schema import PointSchema, ProfileSchema, ScalingSchema, StepSchema, VerifiedSchema
 from configs.yaml_lines import read_model
 from station.errors import ConfigError
-from station.profile import Point, Profile, Scaling, Watchdog, WriteRule
+from station.profile import Point, Profile, Scaling, Step, Watchdog, WriteRule
 
 DEVICES = Path(__file__).parent / "devices"
 
@@ -55,6 +55,8 @@ def _profile(schema: ProfileSchema) -> Profile:
         title=schema.title,
         sources=schema.sources,
         auxiliary=frozenset(schema.auxiliary),
+        commands={name: tuple(_step(step) for step in steps) for name, steps in schema.commands.items()},
+        is_partial=schema.partial,
     )
 
 
@@ -78,6 +80,10 @@ def _point(name: str, schema: PointSchema) -> Point:
         is_monotonic=schema.monotonic,
         **fields,
     )
+
+
+def _step(schema: StepSchema) -> Step:
+    return Step(schema.ensure or schema.write, schema.value, schema.carries, is_kept=bool(schema.ensure))
 
 
 def _scaling(schema: ScalingSchema) -> Scaling:

@@ -1,5 +1,6 @@
 """The values of a device's points become the reading of an asset. Pure."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -55,6 +56,10 @@ class Values:
             raise Nonsense(self._device_id, "the device has no value", name)
         return value
 
+    def limit(self, name: str) -> float:
+        """Return a limit; a device whose profile has none sets none (its rating in the site file still holds)."""
+        return self.needed(name) if name in self._profile.points else math.inf
+
     def text(self, name: str) -> str | None:
         """Return a text or a whole number as text."""
         value = self.raw(name)
@@ -91,8 +96,8 @@ def reading_of(kind: str, values: Values, measured_s: float) -> AssetReading:
                 measured_s,
                 power_kw=values.needed("power_kw"),
                 soc=values.needed("soc"),
-                max_charge_kw=values.needed("max_charge_kw"),
-                max_discharge_kw=values.needed("max_discharge_kw"),
+                max_charge_kw=values.limit("max_charge_kw"),
+                max_discharge_kw=values.limit("max_discharge_kw"),
                 setpoint_kw=values.optional("setpoint_kw"),
                 is_local=values.is_set("is_local"),
             )

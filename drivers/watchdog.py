@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from station.profile import Watchdog
 
 SLACK = 1e-6
+REPEATS = 1.25
+"""A setpoint is repeated at a third of its lease; the device must wait so much longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ def misfit(watchdog: Watchdog, guard: Guard) -> str:
     timeout_s, fallback_kw = watchdog.timeout_s, watchdog.fallback_kw
     if timeout_s is not None and timeout_s > guard.lease_s + SLACK:
         return f"the device waits {timeout_s:g} s by itself, longer than its lease_s {guard.lease_s:g}"
+    if timeout_s is not None and timeout_s < REPEATS * guard.lease_s / 3.0 and watchdog.kind != "poll":
+        return f"the device waits {timeout_s:g} s only: lease_s must be at most {3.0 * timeout_s / REPEATS:g}"
     if fallback_kw is not None and abs(fallback_kw - guard.fallback_kw) > SLACK:
         return f"the device falls back to {fallback_kw:g} kW by itself, not to its fallback_kw {guard.fallback_kw:g}"
     return ""

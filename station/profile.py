@@ -59,17 +59,39 @@ class WriteRule:
     """How a point is written. ``function`` is the Modbus function code (6 or 16); 0 for OPC UA.
 
     ``readback`` says that the point can be read to verify the write, within ``tolerance`` in the point's own unit.
-    ``min_interval_s`` is the least time between writes of an unchanged value. A device that ends a session at 0 is
-    told ``zero_as`` instead (below its least power). ``storage`` is ``volatile``, ``nvram`` (each write wears) or
-    ``unknown``.
+    ``min_interval_s`` is the least time between writes of an unchanged value; a setpoint that asks for less than
+    ``deadband`` more (in the point's own unit) waits until it must be repeated anyway. A device that ends a session at
+    0 is told ``zero_as`` instead (below its least power). ``storage`` is ``volatile``, ``nvram`` (each write wears) or
+    ``unknown`` (counts as nvram); of what wears ``writes_per_day`` are made at most, those that lower power excepted.
     """
 
     function: int = 16
     readback: bool = True
     tolerance: float = 0.0
     min_interval_s: float = 0.0
+    deadband: float = 0.0
     zero_as: float | None = None
     storage: str = "volatile"
+    writes_per_day: int = 50
+
+    @property
+    def wears(self) -> bool:
+        """Return whether the device's memory may suffer from each write."""
+        return self.storage != "volatile"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One write of a command: ``value`` in the point's own unit or, where that is None, a part of the setpoint.
+
+    ``carries`` names the part: ``setpoint`` itself (load convention), its ``magnitude``, ``charge`` (0 while it
+    discharges) or ``discharge``. ``is_kept``: not written where the device holds the value already.
+    """
+
+    point: str
+    value: float | None = None
+    carries: str = ""
+    is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +161,9 @@ class Watchdog:
     """How the device guards itself: what it does by itself when it has heard nothing for its timeout.
 
     ``kind`` says what it must hear: ``timer`` and ``rewrite`` a write of the setpoint, ``countdown`` a new length
-    written to ``timeout_point``, ``poll`` any request. The timeout is at ``timeout_point`` (s) or fixed by the maker
-    (``timeout_s``); so is the fallback, at ``fallback_point`` or fixed at ``fallback_kw``. What can be written is armed
-    and verified at start; what is fixed must fit the site.
+    written to ``timeout_point``, ``heartbeat`` another number at ``heartbeat_point``, ``poll`` any request. The timeout
+    is at ``timeout_point`` (s) or fixed by the maker (``timeout_s``); so is the fallback, at ``fallback_point`` or at
+    ``fallback_kw``. What can be written is armed and verified at start; what is fixed must fit the site.
     """
 
     timeout_point: str = ""
@@ -149,6 +171,7 @@ class Watchdog:
     kind: str = "timer"
     timeout_s: float | None = None
     fallback_kw: float | None = None
+    heartbeat_point: str = ""
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -163,6 +186,9 @@ class Profile:
     Point names are the fields of the reading that they fill (``power_kw``, ``soc``, …) plus ``setpoint_kw``,
     ``lease_s`` and ``fallback_kw``. A device with several connectors repeats its points per connector: on Modbus
     ``unit_stride`` registers further on, on OPC UA ``{connector}`` in the node text is replaced by its number from 1.
+    ``commands`` tell how a setpoint is carried out where one register is not enough: ``set``, or ``charge``,
+    ``discharge`` and ``rest`` by its direction; ``release`` gives control back. Their steps are done in order. It
+    ``is_partial`` where another device that is joined to it must tell the rest (a converter without its battery).
     ``alive`` names points of which at least one changes from read to read while the device lives; where it is given,
     an unchanged set is no evidence of life. ``namespace`` is the OPC UA namespace URI.
     """
@@ -186,6 +212,22 @@ class Profile:
     """Where quantities are told of: what ``Point.source`` names, and the text."""
     auxiliary: frozenset[str] = frozenset()
     """Names of points that only this device type has: ratios, modes, versions."""
+    commands: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    is_partial: bool = False
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """Return the points that a setpoint is written to; none where the device takes no setpoint."""
+        if not self.commands:
+            return ("setpoint_kw",) if "setpoint_kw" in self.points else ()
+        steps = (step for steps in self.commands.values() for step in steps)
+        return tuple(dict.fromkeys(step.point for step in steps if step.carries))
+
+    @property
+    def commanded(self) -> tuple[str, ...]:
+        """Return the points that tell which command the device is under."""
+        steps = (step for name, steps in self.commands.items() if name != "release" for step in steps)
+        return tuple(dict.fromkeys(step.point for step in steps if self.points[step.point].readable))
 
 
 @dataclass(frozen=True, slots=True)

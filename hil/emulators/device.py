@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from zlib import crc32
 
 from drivers import codec, derived
+from drivers.commands import held_kw
 from hil.emulators.live import LivePlant
 from hil.emulators.quantities import Quantity, quantities
-from station.profile import DeviceBinding, Point
+from station.profile import DeviceBinding, Point, Profile
 from station.topology import Site
 
 
@@ -35,6 +36,7 @@ class EmulatedDevice:
         self._lease_s = {asset.asset_id: asset.lease_s for asset in known}
         self._fallback_kw = {asset.asset_id: asset.fallback_kw for asset in known}
         points = binding.profile.points
+        self._held = {asset_id: _own_held(binding.profile) for asset_id in binding.asset_ids}
         constant = {name: point.typical for name, point in points.items()}
         self.scaled_points = {name: derived.scaled(point, constant) for name, point in points.items()}
         """The points with the scales that this device tells."""
@@ -85,6 +87,7 @@ class EmulatedDevice:
         canonical["lease_s"] = self._lease_s.get(asset_id)
         canonical["fallback_kw"] = self._fallback_kw.get(asset_id)
         values = {name: self._in_unit(point, canonical.get(name), asset_id) for name, point in points.items()}
+        values |= self._held[asset_id]
         for point in points.values():
             values |= _shared(point, values[point.name], points)
         return values
@@ -106,8 +109,26 @@ class EmulatedDevice:
         if "fallback_kw" in taken:
             self._fallback_kw[asset_id] = taken["fallback_kw"]
             self._live.set_fallback_kw(asset_id, taken["fallback_kw"])
+        own = self._held[asset_id].keys() & values.keys()
+        self._held[asset_id] |= {name: float(values[name] or 0.0) for name in own}
+        if own & set(self.binding.profile.commanded):
+            self._obey(asset_id)
         if "setpoint_kw" in taken:
             self._live.command(asset_id, taken["setpoint_kw"], self._lease_s[asset_id] or float("inf"))
+
+    def _obey(self, asset_id: str) -> None:
+        """Do what the registers of the commands say together; without a command go to the fallback."""
+
+        def canonical(name: str) -> float | None:
+            held = self._held[asset_id].get(name)
+            point = self.binding.profile.points[name]
+            return None if held is None else codec.to_canonical(point, held, self._kw_per_a(asset_id))
+
+        commanded_kw = held_kw(self.binding.profile, canonical)
+        rests_kw = self._fallback_kw.get(asset_id, 0.0)
+        nameplate = self._live.world.site.by_id[asset_id].nameplate
+        kw = nameplate.clamp(rests_kw if commanded_kw is None else commanded_kw)
+        self._live.command(asset_id, kw, self._lease_s[asset_id] or float("inf"))
 
     def _checked(self, name: str, value: codec.Value | None, asset_id: str) -> float:
         """Return a written value in heliodock's units; raise ValueError where it is none or beyond the nameplate."""
@@ -115,7 +136,7 @@ class EmulatedDevice:
             raise ValueError(f"{name}: {value!r} is not a number")
         point = self.binding.profile.points[name]
         canonical = codec.to_canonical(point, value, self._kw_per_a(asset_id))
-        if name == "lease_s":
+        if name in self._held[asset_id] or name == "lease_s":
             return canonical
         slack_kw = abs(codec.to_canonical(point, point.scale, self._kw_per_a(asset_id)))
         if not self._live.world.site.by_id[asset_id].nameplate.holds(canonical, slack_kw):
@@ -143,6 +164,12 @@ class EmulatedDevice:
 
     def _kw_per_a(self, asset_id: str) -> float:
         return self.binding.kw_per_a.get(asset_id, 0.0)
+
+
+def _own_held(profile: Profile) -> dict[str, float]:
+    """Return what the points of the device's own that can be written hold at first."""
+    own = (profile.points[name] for name in profile.auxiliary)
+    return {point.name: point.typical or 0.0 for point in own if point.write is not None}
 
 
 def _shared(point: Point, value: Quantity, points: Mapping[str, Point]) -> dict[str, Quantity]:

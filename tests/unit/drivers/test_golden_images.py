@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from configs import device_table
 from configs.profiles import load_profile, profile_ids
 from drivers import codec
+from drivers.device import Device
 from drivers.modbus import ModbusLink
 from drivers.modbus_points import ModbusPoints
 from drivers.transport import memory_pair
@@ -46,11 +47,14 @@ def read(name: str) -> dict[str, list[dict[str, Any]]]:
 
 NAMES = sorted(file.stem for file in GOLDEN.glob("*.yaml"))
 IMAGES = [(name, image) for name in NAMES for image in read(name)["images"]]
+COMMANDS = [(name, image) for name in NAMES for image in read(name).get("commands", [])]
 WRITES = [(name, image) for name in NAMES for image in read(name).get("writes", [])]
 
 
 def name_of(value: object) -> str:
-    return f"{value['point']}-{value['value']}" if isinstance(value, dict) else str(value)
+    if not isinstance(value, dict):
+        return str(value)
+    return f"{value['point']}-{value['value']}" if "point" in value else f"{value['setpoint_kw']}"
 
 
 def test_every_profile_of_a_real_modbus_device_has_at_least_five_images() -> None:
@@ -105,6 +109,34 @@ async def test_a_written_value_is_what_its_source_says(name: str, image: dict[st
     assert rule is not None
     assert rule.function == image["function"]
     assert [slave.registers[3][image["address"] + i] for i in range(len(image["words"]))] == image["words"]
+
+
+@pytest.mark.parametrize(("name", "image"), COMMANDS, ids=name_of)
+async def test_a_setpoint_becomes_the_writes_that_its_source_tells_in_their_order(
+    name: str, image: dict[str, Any]
+) -> None:
+    slave = Slave()
+    for address, word in image["holds"].items():
+        slave.set(3, address, (word,))
+    async with over_memory(slave, name) as points:
+        binding = DeviceBinding("device", load_profile(name), "", 0, 1, ("asset",), 1.0)
+        device = Device(binding, points, {})
+        result = await device.write("asset", image["setpoint_kw"], sent_s=0.0)
+    assert result.confirmed, result.cause
+    written = [
+        [function, at, [value] if function == 6 else [slave.registers[3][at + i] for i in range(value)]]
+        for function, at, value in slave.requests
+        if function in {6, 16}
+    ]
+    assert written == image["writes"]
+
+
+def test_every_profile_with_commands_has_an_image_of_each_direction() -> None:
+    for name in NAMES:
+        if load_profile(name).commands:
+            asked = [image["setpoint_kw"] for image in read(name)["commands"]]
+            assert min(asked) < 0.0 < max(asked), name
+            assert 0.0 in asked, name
 
 
 def test_the_table_of_devices_is_made_of_the_profiles() -> None:
