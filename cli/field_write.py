@@ -75,8 +75,7 @@ async def _written(device: "Device", wanted: Wanted, before: Outcome) -> Written
 
     cause = ""
     try:
-        # the checks of a setpoint (local mode, echo, read-back) for any point; control itself needs no such method
-        await device._set(wanted.asset_id, wanted.point.name, wanted.value, Priority.SETPOINT)
+        await device.write_point(wanted.asset_id, wanted.point.name, wanted.value, Priority.SETPOINT)
     except DriverError as refused:
         cause = refused.cause
     return Written(before, await _held(device, wanted), cause)

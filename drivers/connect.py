@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
 from drivers.device import Device
+from drivers.joined import JoinedWire
 from drivers.modbus import ModbusLink
 from drivers.modbus_points import ModbusPoints
 from drivers.opcua import OpcuaPoints
@@ -37,6 +38,8 @@ def connect_devices(
         return links[address]
 
     def wire_to(binding: DeviceBinding) -> Wire:
+        if binding.parts:
+            return JoinedWire([(part, wire_to(part)) for part in binding.parts])
         match binding.profile.protocol:
             case Protocol.MODBUS_TCP:
                 return ModbusPoints(binding, link_to(binding))

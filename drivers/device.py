@@ -151,6 +151,10 @@ class Device:
             self._written[asset_id] = result
         return result
 
+    async def write_point(self, asset_id: str, name: str, value: float, priority: Priority) -> None:
+        """Write any point, given in heliodock's unit, with the checks of a setpoint; raise ``DriverError``."""
+        await self._writer.set(asset_id, name, value, priority)
+
     async def close(self) -> None:
         """Give control back where the device can be told so, and drop the connection."""
         for asset_id, last in self._written.items():

@@ -1,7 +1,7 @@
 """Writes the points of one device and verifies what it then holds. Knows nothing of leases and limits."""
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from drivers import codec
 from drivers.commands import part_kw, steps_of
@@ -10,6 +10,15 @@ from drivers.wear import WearBook
 from drivers.wire import Outcome, PointRef, Wire
 from station.errors import DriverError, Rejected
 from station.profile import DeviceBinding, Point, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """For which asset something is written and how urgently; ``must``: also where the memory wears."""
+
+    asset_id: str
+    priority: Priority
+    must: bool = False
 
 
 class Writer:
@@ -21,18 +30,24 @@ class Writer:
         self._may_write = may_write
         self._wear = WearBook()
         self._beats: dict[str, int] = {}
+        self._commanded_kw: dict[str, float] = {}
         self.local: dict[str, bool] = {}
         """The assets that somebody at the device has in hand."""
 
     async def command(self, asset_id: str, setpoint_kw: float, priority: Priority) -> None:
-        """Carry out a setpoint (load convention), step by step, each verified; raise ``DriverError`` at the first."""
+        """Carry out a setpoint (load convention), step by step, each verified; raise ``DriverError`` at the first.
+
+        One that asks for less power than the last is written even where the memory has worn enough for today.
+        """
+        lowers = setpoint_kw == 0.0 or abs(setpoint_kw) < abs(self._commanded_kw.get(asset_id, 0.0))
         for step in steps_of(self._binding.profile, setpoint_kw):
-            await self._do(asset_id, step, setpoint_kw, priority)
+            await self._do(Errand(asset_id, priority, must=lowers), step, setpoint_kw)
+        self._commanded_kw[asset_id] = setpoint_kw
 
     async def release(self, asset_id: str) -> None:
         """Give control back, where the device can be told so; raise ``DriverError``."""
         for step in self._binding.profile.commands.get("release", ()):
-            await self._do(asset_id, step, 0.0, Priority.SETPOINT)
+            await self._do(Errand(asset_id, Priority.SETPOINT, must=True), step, 0.0)
 
     async def beat(self, asset_id: str, name: str, priority: Priority) -> None:
         """Write another number to a point that must change while we live."""
@@ -40,17 +55,17 @@ class Writer:
         low, high = point.valid or (0.0, 255.0)
         number = self._beats.get(asset_id, -1) + 1
         self._beats[asset_id] = number
-        await self._set(asset_id, point, low + number % int(high - low + 1.0), priority)
+        await self._set(Errand(asset_id, priority), point, low + number % int(high - low + 1.0))
 
     async def ensure(self, asset_id: str, name: str, value: float) -> None:
         """Set a point, given in heliodock's unit, only where the device doesn't hold the value already."""
-        await self._ensure(
-            asset_id, self._point(name), self.own_value(asset_id, name, value), Priority.HEARTBEAT
-        )
+        errand = Errand(asset_id, Priority.HEARTBEAT)
+        await self._ensure(errand, self._point(name), self.own_value(asset_id, name, value))
 
     async def set(self, asset_id: str, name: str, value: float, priority: Priority) -> None:
         """Write a value in heliodock's unit and compare with what the device then holds; raise ``DriverError``."""
-        await self._set(asset_id, self._point(name), self.own_value(asset_id, name, value), priority)
+        own = self.own_value(asset_id, name, value)
+        await self._set(Errand(asset_id, priority), self._point(name), own)
 
     def holds(self, asset_id: str, name: str, value: float, held: Outcome) -> bool:
         """Return whether ``held`` is what a write of ``value`` (heliodock's unit) leaves in the device."""
@@ -79,62 +94,58 @@ class Writer:
         except ValueError as misfit:
             raise Rejected(self._binding.device_id, str(misfit), name) from None
 
-    async def _do(self, asset_id: str, step: Step, setpoint_kw: float, priority: Priority) -> None:
+    async def _do(self, errand: Errand, step: Step, setpoint_kw: float) -> None:
         value = step.value
         if value is None:
-            value = self.own_value(asset_id, step.point, part_kw(step, setpoint_kw))
+            value = self.own_value(errand.asset_id, step.point, part_kw(step, setpoint_kw))
         if step.is_kept:
-            await self._ensure(asset_id, self._point(step.point), value, priority)
+            await self._ensure(errand, self._point(step.point), value)
         else:
-            await self._set(asset_id, self._point(step.point), value, priority)
+            await self._set(errand, self._point(step.point), value)
 
-    async def _ensure(self, asset_id: str, point: Point, value: float, priority: Priority) -> None:
-        held = await self._read_one(asset_id, point.name, priority)
-        if not self._is_held(asset_id, point, value, held):
-            await self._write(asset_id, point, value, held, priority)
+    async def _ensure(self, errand: Errand, point: Point, value: float) -> None:
+        held = await self._read_one(errand, point.name)
+        if not self._is_held(errand.asset_id, point, value, held):
+            await self._write(errand, point, value)
 
-    async def _set(self, asset_id: str, point: Point, value: float, priority: Priority) -> None:
+    async def _set(self, errand: Errand, point: Point, value: float) -> None:
         if point.write is not None and point.write.wears and point.readable:
-            await self._ensure(asset_id, point, value, priority)  # what it holds already need not wear it
+            await self._ensure(errand, point, value)  # what it holds already need not wear it
         else:
-            await self._write(asset_id, point, value, None, priority)
+            await self._write(errand, point, value)
 
-    async def _write(
-        self, asset_id: str, point: Point, value: float, before: Outcome, priority: Priority
-    ) -> None:
+    async def _write(self, errand: Errand, point: Point, value: float) -> None:
         """Write a value in the point's own unit and compare with what the device then holds."""
-        self._check(asset_id, point, value, before)
-        await self._wire.write(self._ref(asset_id, point.name), value, priority)
+        self._check(errand, point)
+        await self._wire.write(self._ref(errand.asset_id, point.name), value, errand.priority)
         if point.write is None or not point.write.readback:
             return
-        held = await self._read_one(asset_id, point.name, priority)
-        if not self._is_held(asset_id, point, value, held):
+        held = await self._read_one(errand, point.name)
+        if not self._is_held(errand.asset_id, point, value, held):
             text = f"the device holds {held} {point.unit} instead".replace("  ", " ")
             raise Rejected(self._binding.device_id, text, point.name)
 
-    def _check(self, asset_id: str, point: Point, value: float, before: Outcome) -> None:
+    def _check(self, errand: Errand, point: Point) -> None:
         """Raise ``Rejected`` where nothing must be written now, and count what wears."""
         device_id, rule = self._binding.device_id, point.write
         if not self._may_write:
             raise Rejected(device_id, "shadow operation: nothing is written", point.name)
-        if self.local.get(asset_id, False):
+        if self.local.get(errand.asset_id, False):
             raise Rejected(device_id, "the device is in local mode", point.name)
         if rule is None:
             raise Rejected(device_id, "cannot be written", point.name)
         if not rule.wears:
             return
-        now_s = asyncio.get_running_loop().time()
-        wait_s = self._wear.wait_s((asset_id, point.name), rule.writes_per_day, now_s)
-        lowers = isinstance(before, float) and abs(value) < abs(before)
-        if wait_s > 0.0 and not lowers:
+        key, now_s = (errand.asset_id, point.name), asyncio.get_running_loop().time()
+        wait_s = self._wear.wait_s(key, rule.writes_per_day, now_s)
+        if wait_s > 0.0 and not errand.must:
             text = f"its memory takes {rule.writes_per_day} writes a day; the next in {wait_s:.0f} s"
             raise Rejected(device_id, text, point.name)
-        self._wear.note((asset_id, point.name), rule.writes_per_day, now_s)
+        self._wear.note(key, rule.writes_per_day, now_s)
 
-    async def _read_one(self, asset_id: str, name: str, priority: Priority) -> codec.Value | None:
-        ref = self._ref(asset_id, name)
-        outcome: Mapping[PointRef, Outcome] = await self._wire.read([ref], priority)
-        found = outcome[ref]
+    async def _read_one(self, errand: Errand, name: str) -> codec.Value | None:
+        ref = self._ref(errand.asset_id, name)
+        found = (await self._wire.read([ref], errand.priority))[ref]
         if isinstance(found, DriverError):
             raise found
         return found

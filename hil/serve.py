@@ -53,11 +53,12 @@ class Rig:
         self._file = loaded.file
         cycle_s = max(loaded.site.control.cycle_s, clock.speed / 8.0)
         self._live = LivePlant(world, clock, step_s(cycle_s, clock.speed))
+        on_the_wire = [part for binding in loaded.devices for part in binding.on_the_wire]
         self.devices = {
             binding.device_id: EmulatedDevice(binding, self._live, seed ^ crc32(binding.device_id.encode()))
-            for binding in loaded.devices
+            for binding in on_the_wire
         }
-        self._servers = {group[0].device_id: self._server(group) for group in _by_port(loaded.devices)}
+        self._servers = {group[0].device_id: self._server(group) for group in _by_port(on_the_wire)}
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator["Rig"]:

@@ -3,8 +3,8 @@
 The sign flips here and nowhere else: ``sign`` turns the device's convention into load convention.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -234,7 +234,9 @@ class Profile:
 class DeviceBinding:
     """One device of a site: where it is and which assets it serves, in the order of its connectors.
 
-    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage).
+    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Where several devices
+    together are one asset (a converter and its battery), ``parts`` are they and ``profile`` has the points of all; the
+    first of them is the one at this host, port and unit.
     """
 
     device_id: str
@@ -245,3 +247,14 @@ class DeviceBinding:
     asset_ids: tuple[str, ...]
     poll_s: float
     kw_per_a: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple["DeviceBinding", ...] = ()
+
+    @property
+    def on_the_wire(self) -> tuple["DeviceBinding", ...]:
+        """Return the devices that answer for themselves: the parts, or this one."""
+        return self.parts or (self,)
+
+    def moved(self, place: Callable[["DeviceBinding"], tuple[str, int]]) -> "DeviceBinding":
+        """Return the same device, its parts included, at the host and port that ``place`` names for each."""
+        host, port = place(self)
+        return replace(self, host=host, port=port, parts=tuple(part.moved(place) for part in self.parts))

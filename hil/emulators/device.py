@@ -33,7 +33,7 @@ class EmulatedDevice:
         self._frozen: dict[int, dict[str, Quantity]] | None = None
         assets = live.world.site.by_id
         known = [assets[asset_id] for asset_id in binding.asset_ids if asset_id in assets]
-        self._lease_s = {asset.asset_id: asset.lease_s for asset in known}
+        self._lease_s = {asset.asset_id: _first_lease_s(binding.profile, asset.lease_s) for asset in known}
         self._fallback_kw = {asset.asset_id: asset.fallback_kw for asset in known}
         points = binding.profile.points
         self._held = {asset_id: _own_held(binding.profile) for asset_id in binding.asset_ids}
@@ -164,6 +164,14 @@ class EmulatedDevice:
 
     def _kw_per_a(self, asset_id: str) -> float:
         return self.binding.kw_per_a.get(asset_id, 0.0)
+
+
+def _first_lease_s(profile: Profile, site_s: float) -> float:
+    """Return how long a setpoint lasts; 0 where it lasts for ever, as in a device without a watchdog."""
+    watchdog = profile.watchdog
+    if watchdog is None:
+        return 0.0
+    return site_s if watchdog.timeout_s is None else watchdog.timeout_s
 
 
 def _own_held(profile: Profile) -> dict[str, float]:

@@ -110,7 +110,7 @@ def test_the_untouched_examples_pass(tmp_path: Path) -> None:
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="demo-ac-charger"):
-        load_profile("sinexcel-pws2")
+        load_profile("sinexcel-pws3")
 
 
 def test_the_schema_for_editors_is_what_the_models_say_and_takes_every_shipped_profile() -> None:

@@ -109,7 +109,7 @@ async def test_a_device_that_ends_a_session_at_zero_is_told_its_least_step() -> 
         assert point.write is not None
         gentle = replace(point, write=replace(point.write, zero_as=1.0))
         profile = replace(profile, points={**profile.points, "setpoint_kw": gentle})
-        made.device.binding = replace(made.device.binding, profile=profile)
-        result = await made.device.write("asset", 0.0, sent_s=100.0)
+        device = Device(replace(made.device.binding, profile=profile), made.device._wire, {"asset": GUARD})
+        result = await device.write("asset", 0.0, sent_s=100.0)
         assert result.confirmed, result.cause
         assert made.held("setpoint_kw") == 1.0
