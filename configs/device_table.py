@@ -25,14 +25,14 @@ def document(text: str) -> str:
 
 def _row(profile: Profile) -> tuple[str, ...]:
     told = [name for name in profile.points if name not in profile.auxiliary and name != "setpoint_kw"]
-    limit = profile.points.get("setpoint_kw")
-    unit = "" if limit is None else limit.unit
+    carriers = [profile.points[name] for name in profile.carriers]
+    unit = carriers[0].unit if carriers else ""
     return (
         f"`{profile.profile_id}`",
         profile.title or "any SunSpec device",
         profile.kind,
         ", ".join(told),
-        f"yes, in {unit}" if limit else "no: read only" if profile.kind != "meter" else "",
+        f"yes, in {unit}" if carriers else "no: read only" if profile.kind != "meter" else "",
         profile.watchdog.kind
         if profile.watchdog
         else ""
