@@ -55,8 +55,9 @@ def test_what_it_decodes_it_encodes_again(point: Point, data: st.DataObject) -> 
         return  # it is not believed
     if value is None:
         return
-    if isinstance(value, str):
+    if isinstance(value, str) and point.bits is None:  # bit fields are only read
         assert codec.decode(point, codec.encode(point, value)) == value
+    if isinstance(value, str):
         return
     assert math.isfinite(value)
     assert point.valid is None or point.valid[0] <= value <= point.valid[1]
