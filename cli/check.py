@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.terminal import Column, Table, busy, fail, note, say, show
+from cli.terminal import Column, Table, fail, note, say, show
 from cli.twin_input import TwinWords, twin_run
 from station.assets import Asset, BaseLoad, Battery, Connector, GridMeter, PvPlant
-from station.errors import DriverError
 from station.limits import CurrentLimit, Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from cli.field import DeviceAnswer
     from configs.load import LoadedSite
     from station.topology import LimitNode, Site
 
@@ -53,7 +51,9 @@ def check(
         raise typer.Exit(2)
     say(f"{site}: fit to run; all fallbacks together with the base load stay below every limit", "green")
     if connect:
-        _connect(loaded)
+        from cli.check_devices import check_devices
+
+        check_devices(loaded)
 
 
 def _show_site(loaded: "LoadedSite") -> None:
@@ -138,55 +138,3 @@ def _bound(limit: Limit) -> tuple[str, str]:
     if limit.short_time_s:
         text += f", {limit.short_time_kw:g} kW for {limit.short_time_s:g} s"
     return f"{limit.limit_class} {limit.direction}", text
-
-
-def _connect(loaded: "LoadedSite") -> None:
-    from cli.field import read_devices
-
-    with busy("reading every device"):
-        answers = read_devices(loaded.devices)
-    rows = [row for answer in answers for row in point_rows(answer)]
-    columns = (
-        *(Column(name) for name in ("device", "asset", "point")),
-        Column("value", True),
-        Column("unit"),
-    )
-    show(Table((*columns, Column("quality")), rows, "Points"))
-    failed = [answer.binding.device_id for answer in answers if not answer.is_good]
-    if failed:
-        fail(f"{len(failed)} of {len(answers)} devices failed: {', '.join(failed)}")
-        raise typer.Exit(1)
-    say(f"all {len(answers)} devices answered", "green")
-
-
-def point_rows(answer: "DeviceAnswer") -> "Sequence[tuple[str, ...]]":
-    """Return a row for each point of a device; one row with the cause where it gave nothing at all."""
-    device_id = answer.binding.device_id
-    if answer.cause:
-        return [(device_id, " ".join(answer.binding.asset_ids), "", "", "", answer.cause)]
-    return [
-        (
-            device_id,
-            asset_id,
-            name,
-            *value_words(outcome),
-            answer.unit(name),
-            quality(outcome),
-        )
-        for asset_id, outcomes in answer.points.items()
-        for name, outcome in outcomes.items()
-    ]
-
-
-def value_words(outcome: object) -> tuple[str]:
-    """Return a point's value as text, empty where there is none."""
-    if outcome is None or isinstance(outcome, DriverError):
-        return ("",)
-    return (f"{outcome:.10g}" if isinstance(outcome, float) else str(outcome),)
-
-
-def quality(outcome: object) -> str:
-    """Return ``good``, ``none`` (the device has no value for it) or why the point gave nothing."""
-    if outcome is None:
-        return "none"
-    return outcome.cause if isinstance(outcome, DriverError) else "good"

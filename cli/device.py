@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import device_capture, device_scan, device_selftest, device_watch, device_write
 from cli.arguments import STDOUT
 from cli.paths import check_targets, write_json
 from cli.terminal import Column, Table, busy, fail, say, show
@@ -20,10 +21,18 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    group = typer.Typer(help="Commissioning: list the devices of a site and read them.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Commissioning: find, read, write, watch and test the devices of a site.", no_args_is_help=True
+    )
     group.command("list", epilog="Example: heliodock device list configs/stations/demo.yaml")(list_devices)
     read_example = "Example: heliodock device read configs/stations/demo.yaml storage soc power_kw"
     group.command("read", epilog=read_example)(read_device)
+    group.command("scan", epilog=device_scan.EXAMPLE)(device_scan.scan)
+    group.command("write", epilog=device_write.EXAMPLE)(device_write.write)
+    group.command("watch", epilog=device_watch.EXAMPLE)(device_watch.watch)
+    group.command("selftest", epilog=device_selftest.EXAMPLE)(device_selftest.selftest)
+    group.command("capture", epilog=device_capture.CAPTURE_EXAMPLE)(device_capture.capture)
+    group.command("replay", epilog=device_capture.REPLAY_EXAMPLE)(device_capture.replay)
     app.add_typer(group, name="device")
 
 
@@ -62,8 +71,8 @@ def read_device(
     from configs.load import load_site
 
     check_targets(json)
-    binding = _binding(load_site(site), device)
-    names = _known(binding, points or [])
+    binding = binding_of(load_site(site), device)
+    names = known_points(binding, points or [])
     with busy(f"reading {device}"):
         answer = read_devices([binding])[0].only(names)
     if json:
@@ -75,7 +84,8 @@ def read_device(
         raise typer.Exit(1)
 
 
-def _binding(loaded: "LoadedSite", device_id: str) -> "DeviceBinding":
+def binding_of(loaded: "LoadedSite", device_id: str) -> "DeviceBinding":
+    """Return a device of a site; raise ``ConfigError`` where there is none of that id."""
     from configs.problems import nearest
 
     for binding in loaded.devices:
@@ -85,7 +95,8 @@ def _binding(loaded: "LoadedSite", device_id: str) -> "DeviceBinding":
     raise ConfigError(str(loaded.file), 0, "devices", f"no device '{device_id}'; {hint}")
 
 
-def _known(binding: "DeviceBinding", names: "Sequence[str]") -> list[str]:
+def known_points(binding: "DeviceBinding", names: "Sequence[str]") -> list[str]:
+    """Return the named points of a device, or all; raise ``ConfigError`` where it has one of them not."""
     from configs.problems import nearest
 
     known = list(binding.profile.points)
@@ -97,7 +108,7 @@ def _known(binding: "DeviceBinding", names: "Sequence[str]") -> list[str]:
 
 
 def _show(answer: "DeviceAnswer") -> None:
-    from cli.check import quality, value_words
+    from cli.point_words import quality, value_words
 
     many = len(answer.binding.asset_ids) > 1
     rows = [
@@ -118,8 +129,7 @@ def _show(answer: "DeviceAnswer") -> None:
 
 
 def _record(answer: "DeviceAnswer") -> dict[str, Any]:
-    from cli.check import quality
-    from station.errors import DriverError
+    from cli.point_words import quality, value_data
 
     return {
         "device": answer.binding.device_id,
@@ -127,7 +137,7 @@ def _record(answer: "DeviceAnswer") -> dict[str, Any]:
         "assets": {
             asset_id: {
                 name: {
-                    "value": None if isinstance(outcome, DriverError) else outcome,
+                    "value": value_data(outcome),
                     "unit": answer.unit(name),
                     "quality": quality(outcome),
                     "age_s": round(answer.age_s, 3),

@@ -1,10 +1,12 @@
 """The devices of a site file: which profile, where on the wire, which assets."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from configs.asset_list import named_assets
 from configs.problems import nearest
+from configs.profile_names import required_names
 from configs.profiles import load_profile, profile_ids
 from configs.schema import DeviceModel, SiteFile
 from configs.site_checks import Problem
@@ -20,9 +22,14 @@ def device_problems(model: SiteFile) -> Iterator[Problem]:
     device_of: dict[str, str] = {}
     seen: set[str] = set()
     for index, device in enumerate(model.devices):
-        if device.id in seen:
-            yield ("devices", index, "id"), f"'{device.id}' is the id of another device already"
-        seen.add(device.id)
+        named = (
+            (("id",), device.id),
+            *((("joined", i, "id"), part.id) for i, part in enumerate(device.joined)),
+        )
+        for key, device_id in named:
+            if device_id in seen:
+                yield ("devices", index, *key), f"'{device_id}' is the id of another device already"
+            seen.add(device_id)
         yield from _own_problems(model, device, index)
         for place, asset_id in enumerate(device.assets):
             path: KeyPath = ("devices", index, "assets", place)
@@ -47,7 +54,9 @@ def bindings_of(
     kinds = {asset.asset_id: asset.kind for asset in named_assets(model.assets)}
     by_id = {connector.asset_id: connector for connector in connectors}
     return tuple(
-        _binding(_fitting_profile(source, index, device, kinds), device, by_id)
+        _joined(
+            source, index, device, _binding(_fitting_profile(source, index, device, kinds), device, by_id)
+        )
         for index, device in enumerate(model.devices)
     )
 
@@ -98,6 +107,47 @@ def _profile(source: YamlFile, path: KeyPath, name: str) -> Profile:
     if name not in profile_ids():
         raise source.error(path, f"unknown profile '{name}'; {nearest(name, list(profile_ids()))}")
     return load_profile(name)
+
+
+def _joined(source: YamlFile, index: int, device: DeviceModel, first: DeviceBinding) -> DeviceBinding:
+    """Return the binding with the devices that are joined to it; raise where something is missing or told twice."""
+    parts = [first]
+    for place, joined in enumerate(device.joined):
+        path: KeyPath = ("devices", index, "joined", place, "profile")
+        profile = _profile(source, path, joined.profile)
+        if profile.kind != first.profile.kind:
+            raise source.error(path, f"{profile.profile_id} is a {profile.kind}, not a {first.profile.kind}")
+        told = {name for part in parts for name in part.profile.points} & profile.points.keys()
+        if told:
+            raise source.error(path, f"{profile.profile_id} tells {', '.join(sorted(told))} a second time")
+        parts.append(
+            replace(
+                first,
+                device_id=joined.id,
+                profile=profile,
+                host=joined.host,
+                port=joined.port,
+                unit=joined.unit,
+            )
+        )
+    points = {name: point for part in parts for name, point in part.profile.points.items()}
+    missing = required_names(first.profile.kind) - points.keys()
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise source.error(
+            ("devices", index, "profile"),
+            f"{first.profile.profile_id} does not tell {names}: join the device that does (docs/profiles.md)",
+        )
+    if len(parts) == 1:
+        return first
+    whole = replace(
+        first.profile,
+        points=points,
+        alive=tuple(name for part in parts for name in part.profile.alive),
+        auxiliary=frozenset(name for part in parts for name in part.profile.auxiliary),
+        is_partial=False,
+    )
+    return replace(first, profile=whole, parts=tuple(parts))
 
 
 def _serves_several(profile: Profile) -> bool:

@@ -38,7 +38,7 @@ OPTIONAL = frozenset(
         "capacity_kwh",
         "max_kw",
     }
-    | {"setpoint_kw", "is_local"}
+    | {"setpoint_kw", "is_local", "max_charge_kw", "max_discharge_kw"}
 )
 
 UNITS_BY_END = {

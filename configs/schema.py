@@ -183,6 +183,16 @@ class NodeModel(Checked):
     current: CurrentLimitModel | None = None
 
 
+class JoinedModel(Checked):
+    """A device that together with another is one asset: a battery behind its converter."""
+
+    id: Name
+    profile: Text
+    host: Text
+    port: int = Field(ge=1, le=65535)
+    unit: int = Field(1, ge=0, le=255)
+
+
 class DeviceModel(Checked):
     """One device on the wire: a profile's id (or file), its address, and the assets that it serves."""
 
@@ -192,6 +202,7 @@ class DeviceModel(Checked):
     port: int = Field(ge=1, le=65535)
     unit: int = Field(1, ge=0, le=255)
     assets: tuple[str, ...] = Field(min_length=1)
+    joined: tuple[JoinedModel, ...] = ()
     poll_s: Size = 1.0
 
 

@@ -18,8 +18,9 @@ from controller.planner import Planner
 from controller.step import start
 from drivers.board import Board
 from drivers.connect import connect_devices
-from drivers.device import Device, Guard
+from drivers.device import Device
 from drivers.poller import Poller
+from drivers.watchdog import Guard
 from northbound.feed import Sink
 from northbound.reader import StoreReader, history_of
 from northbound.sinks import SinkWatch, feeds_of, keep_running, sinks_of

@@ -61,6 +61,8 @@ def decode_raw(point: Point, raw: Raw) -> Value | None:
         return None
     if not isinstance(raw, float):
         _check_range(point, int(raw))
+    if point.bits is not None:
+        raw = (int(raw) >> point.bits[0]) & ((1 << point.bits[1]) - 1)
     if point.symbols:
         return _symbol(point, raw)
     value = point.sign * (raw * point.scale + point.bias) + 0.0  # + 0.0 turns -0.0 into 0.0

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
-from drivers.device import Device, Guard
+from drivers.device import Device
+from drivers.joined import JoinedWire
 from drivers.modbus import ModbusLink
 from drivers.modbus_points import ModbusPoints
 from drivers.opcua import OpcuaPoints
+from drivers.sunspec import SunspecPoints
 from drivers.transport import SocketTransport, Transport
+from drivers.watchdog import Guard
 from drivers.wire import Wire
 from station.profile import DeviceBinding, Protocol
 
@@ -35,9 +38,13 @@ def connect_devices(
         return links[address]
 
     def wire_to(binding: DeviceBinding) -> Wire:
+        if binding.parts:
+            return JoinedWire([(part, wire_to(part)) for part in binding.parts])
         match binding.profile.protocol:
             case Protocol.MODBUS_TCP:
                 return ModbusPoints(binding, link_to(binding))
+            case Protocol.SUNSPEC:
+                return SunspecPoints(binding, link_to(binding))
             case Protocol.OPCUA:
                 return OpcuaPoints(binding)
             case protocol:

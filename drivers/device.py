@@ -1,24 +1,34 @@
 """One device of the site: its assets read, its watchdog armed, its setpoints written and verified."""
 
+import asyncio
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 
-from drivers import codec
+import structlog
+
+from drivers.commands import held_kw
+from drivers.masters import Masters
 from drivers.readings import READ_NAMES, Values, reading_of
+from drivers.thrift import Thrift
 from drivers.turns import Priority
+from drivers.watchdog import SLACK, Guard, is_left_alone, misfit, told
 from drivers.wire import Outcome, PointRef, Wire
+from drivers.writer import Writer
 from station.clock import Clock
-from station.errors import DriverError, Rejected
-from station.measurement import AssetReading, MeterReading, NoReading, WriteResult
-from station.profile import DeviceBinding, Point
+from station.errors import DriverError, Rejected, Unreachable
+from station.measurement import (
+    AssetReading,
+    MeterReading,
+    NoReading,
+    WriteResult,
+)
+from station.profile import DeviceBinding
 
+FAREWELL_S = 1.0
 
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What a device does by itself: ``fallback_kw`` once no setpoint was written for ``lease_s``."""
-
-    lease_s: float
-    fallback_kw: float
+log = structlog.get_logger(__name__)
 
 
 class Device:
@@ -34,9 +44,13 @@ class Device:
         self.binding = binding
         self._wire = wire
         self._guards = guards
-        self._may_write = may_write
+        self._writer = Writer(binding, wire, may_write=may_write)
+        self._thrift = Thrift(binding)
+        self._masters = {asset_id: Masters() for asset_id in binding.asset_ids}
+        self._now_s = -math.inf
+        self._writes = dict.fromkeys(binding.asset_ids, 0)
+        """Odd while a setpoint is being written."""
         self._armed: dict[str, bool] = dict.fromkeys(binding.asset_ids, False)
-        self._local: dict[str, bool] = {}
         self._signs_of_life: dict[str, tuple[tuple[Outcome, ...], float]] = {}
         self._written: dict[str, WriteResult] = {}
 
@@ -62,16 +76,27 @@ class Device:
     async def read(self, clock: Clock) -> dict[str, AssetReading | NoReading]:
         """Return a reading, or why there is none, for each asset. ``measured_s`` errs towards too old."""
         measured_s = clock.now().mono_s
-        outcomes = await self._wire.read(self._polled(), Priority.FAST)
+        self._leave_alone(measured_s)
+        self._now_s = measured_s
+        writes = dict(self._writes)
+        try:
+            outcomes = await self._wire.read(self._polled(), Priority.FAST)
+        except DriverError:
+            for masters in self._masters.values():
+                masters.forget()  # it may come back restarted
+            raise
         readings: dict[str, AssetReading | NoReading] = {}
         for connector, asset_id in enumerate(self.binding.asset_ids):
             own = {ref.name: outcome for ref, outcome in outcomes.items() if ref.connector == connector}
-            readings[asset_id] = self._reading(asset_id, own, measured_s)
+            readings[asset_id] = reading = self._reading(asset_id, own, measured_s)
+            if writes[asset_id] == self._writes[asset_id] and not writes[asset_id] % 2:
+                # else it may tell of the time before a write
+                self._watch_masters(asset_id, reading, measured_s)
         return readings
 
     async def read_points(self) -> dict[str, dict[str, Outcome]]:
         """Return every point of every asset in its own unit, for commissioning."""
-        names = self.binding.profile.points
+        names = [name for name, point in self.binding.profile.points.items() if point.readable]
         refs = [
             PointRef(connector, name) for connector, _ in enumerate(self.binding.asset_ids) for name in names
         ]
@@ -90,11 +115,15 @@ class Device:
         if watchdog is None or guard is None:
             raise Rejected(self.device_id, f"{asset_id} has no watchdog")
         self._armed[asset_id] = False
-        for name, value in (
-            (watchdog.fallback_point, guard.fallback_kw),
-            (watchdog.timeout_point, guard.lease_s),
-        ):
-            await self._ensure(asset_id, name, value)
+        problem = misfit(watchdog, guard)
+        if problem:
+            raise Rejected(self.device_id, f"{asset_id}: {problem}")
+        yields = self._masters[asset_id].problem(self._now_s)
+        if yields:
+            raise Rejected(self.device_id, f"{asset_id}: {yields}")
+        for name, value in told(watchdog, guard):
+            self._check_kept(asset_id, name, value, guard)
+            await self._writer.ensure(asset_id, name, value)
         self._armed[asset_id] = True
 
     async def write(
@@ -104,33 +133,81 @@ class Device:
 
         ``sent_s`` is the monotonic instant of the decision.
         """
-        result = self._unchanged(asset_id, setpoint_kw, sent_s)
-        if result is None:
-            try:
-                await self._set(asset_id, "setpoint_kw", setpoint_kw, priority)
-                result = WriteResult(sent_s, setpoint_kw, confirmed=True)
-            except DriverError as failed:
-                result = WriteResult(sent_s, setpoint_kw, confirmed=False, cause=failed.cause)
+        last, guard = self._written.get(asset_id), self._guards.get(asset_id)
+        spared = self._thrift.spared(last, setpoint_kw, sent_s, None if guard is None else guard.lease_s)
+        if spared is not None:
+            return spared
+        self._writes[asset_id] += 1
+        try:
+            await self._carry_out(asset_id, setpoint_kw, sent_s, priority)
+            result = WriteResult(sent_s, setpoint_kw, confirmed=True)
+        except DriverError as failed:
+            self._masters[asset_id].forget()
+            result = WriteResult(sent_s, setpoint_kw, confirmed=False, cause=failed.cause)
+        finally:
+            self._writes[asset_id] += 1
         last = self._written.get(asset_id)
         if last is None or last.sent_s <= result.sent_s:
             self._written[asset_id] = result
         return result
 
+    async def write_point(self, asset_id: str, name: str, value: float, priority: Priority) -> None:
+        """Write any point, given in heliodock's unit, with the checks of a setpoint; raise ``DriverError``."""
+        await self._writer.set(asset_id, name, value, priority)
+
     async def close(self) -> None:
-        """Drop the connection."""
+        """Give control back where the device can be told so, and drop the connection."""
+        for asset_id, last in self._written.items():
+            if last.confirmed:
+                with suppress(DriverError, TimeoutError):
+                    async with asyncio.timeout(FAREWELL_S):
+                        await self._writer.release(asset_id)
         await self._wire.close()
+
+    async def _carry_out(self, asset_id: str, setpoint_kw: float, sent_s: float, priority: Priority) -> None:
+        """Write a setpoint and whatever else makes it last for a lease."""
+        masters = self._masters[asset_id]
+        yields = masters.problem(sent_s)
+        if yields:
+            raise Rejected(self.device_id, yields)
+        if not self.binding.profile.carriers:
+            raise Rejected(self.device_id, "cannot be written", "setpoint_kw")
+        await self._writer.command(asset_id, setpoint_kw, priority)
+        watchdog, guard = self.binding.profile.watchdog, self._guards.get(asset_id)
+        if watchdog is not None and guard is not None and watchdog.kind == "countdown":
+            await self._writer.set(asset_id, watchdog.timeout_point, guard.lease_s, priority)
+        if watchdog is not None and watchdog.kind == "heartbeat":
+            await self._writer.beat(asset_id, watchdog.heartbeat_point, priority)
+        masters.wrote(sent_s)
+
+    def _check_kept(self, asset_id: str, name: str, value: float, guard: Guard) -> None:
+        """Raise where the device rounds the lease up, as one does that counts whole minutes."""
+        if name == "lease_s" and self._writer.kept_of(asset_id, name, value) > guard.lease_s + SLACK:
+            raise Rejected(
+                self.device_id, f"{asset_id}: the device can't hold a lease_s of {guard.lease_s:g}", name
+            )
+
+    def _leave_alone(self, now_s: float) -> None:
+        """Raise where a request would keep a setpoint going whose lease is over."""
+        watchdog = self.binding.profile.watchdog
+        for asset_id, last in self._written.items():
+            guard = self._guards.get(asset_id)
+            if (
+                watchdog is not None
+                and guard is not None
+                and is_left_alone(watchdog, guard, last.sent_s, now_s)
+            ):
+                raise Unreachable(self.device_id, "left alone until it has fallen back")
 
     def _polled(self) -> list[PointRef]:
         profile = self.binding.profile
-        watchdog = (
-            (profile.watchdog.timeout_point, profile.watchdog.fallback_point) if profile.watchdog else ()
-        )
-        names = dict.fromkeys((*READ_NAMES[profile.kind], *profile.alive, *watchdog))
+        watchdog = profile.watchdog.points if profile.watchdog else ()
+        names = dict.fromkeys((*READ_NAMES[profile.kind], *profile.alive, *watchdog, *profile.commanded))
         return [
             PointRef(connector, name)
             for connector, _ in enumerate(self.binding.asset_ids)
             for name in names
-            if name in profile.points
+            if name in profile.points and profile.points[name].readable
         ]
 
     def _reading(
@@ -140,16 +217,38 @@ class Device:
         values = Values(self.device_id, profile, outcomes, self._kw_per_a(asset_id))
         try:
             reading = reading_of(profile.kind, values, measured_s)
+            if profile.commands and not isinstance(reading, MeterReading):
+                reading = replace(reading, setpoint_kw=held_kw(profile, values.optional))
             alive_s = self._alive_s(asset_id, values, measured_s)
         except (DriverError, ValueError) as failed:
             return NoReading(_in_words(failed))
-        self._local[asset_id] = not isinstance(reading, MeterReading) and reading.is_local
         self._watch_guard(asset_id, outcomes)
+        if not isinstance(reading, MeterReading):
+            self._writer.local[asset_id] = reading.is_local
         return replace(reading, measured_s=alive_s)
 
+    def _watch_masters(self, asset_id: str, reading: AssetReading | NoReading, now_s: float) -> None:
+        """Notice a setpoint that is not ours, and count the asset at its rating while another master has it."""
+        masters, guard = self._masters[asset_id], self._guards.get(asset_id)
+        lease_s = None if guard is None else guard.lease_s
+        watchdog = self.binding.profile.watchdog
+        if lease_s is not None and watchdog is not None:
+            lease_s = min(lease_s, watchdog.timeout_s or lease_s)
+        if isinstance(reading, MeterReading | NoReading) or reading.is_local or reading.setpoint_kw is None:
+            masters.forget()
+        elif masters.says(reading.setpoint_kw, now_s, lease_s):
+            log.warning("another master", device=self.device_id, asset=asset_id, cause=masters.problem(now_s))
+        if masters.problem(now_s):
+            self._armed[asset_id] = False
+
     def _alive_s(self, asset_id: str, values: Values, measured_s: float) -> float:
-        """Return when the device last showed that it lives: now, unless every ``alive`` point stood still."""
-        signs: tuple[Outcome, ...] = tuple(values.raw(name) for name in self.binding.profile.alive)
+        """Return when the device last showed that it lives: now, unless every ``alive`` point stood still.
+
+        A point that the device does not have is no sign; a device with none of them lives while it answers.
+        """
+        signs: tuple[Outcome, ...] = tuple(
+            sign for name in self.binding.profile.alive if (sign := values.raw(name)) is not None
+        )
         known = self._signs_of_life.get(asset_id)
         if signs and known is not None and known[0] == signs:
             return known[1]
@@ -161,74 +260,17 @@ class Device:
         watchdog, guard = self.binding.profile.watchdog, self._guards.get(asset_id)
         if not self._armed[asset_id] or watchdog is None or guard is None:
             return
-        self._armed[asset_id] = self._holds(
-            asset_id, watchdog.timeout_point, guard.lease_s, outcomes.get(watchdog.timeout_point)
-        ) and self._holds(
-            asset_id, watchdog.fallback_point, guard.fallback_kw, outcomes.get(watchdog.fallback_point)
+        self._armed[asset_id] = all(
+            self._runs(outcomes.get(name))
+            if watchdog.kind == "countdown" and name == watchdog.timeout_point
+            else self._writer.holds(asset_id, name, value, outcomes.get(name))
+            for name, value in told(watchdog, guard)
         )
 
-    async def _ensure(self, asset_id: str, name: str, value: float) -> None:
-        """Set a point only where the device doesn't hold the value already."""
-        if not self._holds(asset_id, name, value, await self._read_one(asset_id, name)):
-            await self._set(asset_id, name, value, Priority.HEARTBEAT)
-
-    async def _set(self, asset_id: str, name: str, value: float, priority: Priority) -> None:
-        """Write a canonical value and compare with what the device then holds."""
-        if not self._may_write:
-            raise Rejected(self.device_id, "shadow operation: nothing is written", name)
-        if self._local.get(asset_id, False):
-            raise Rejected(self.device_id, "the device is in local mode", name)
-        point = self.binding.profile.points.get(name)
-        if point is None or point.write is None:
-            raise Rejected(self.device_id, "cannot be written", name)
-        await self._wire.write(self._ref(asset_id, name), self._own_value(asset_id, point, value), priority)
-        if not point.write.readback:
-            return
-        held = await self._read_one(asset_id, name, priority)
-        if not self._holds(asset_id, name, value, held):
-            raise Rejected(
-                self.device_id, f"the device holds {held} {point.unit} instead".replace("  ", " "), name
-            )
-
-    async def _read_one(
-        self, asset_id: str, name: str, priority: Priority = Priority.HEARTBEAT
-    ) -> codec.Value | None:
-        ref = self._ref(asset_id, name)
-        outcome = (await self._wire.read([ref], priority))[ref]
-        if isinstance(outcome, DriverError):
-            raise outcome
-        return outcome
-
-    def _holds(self, asset_id: str, name: str, value: float, held: Outcome) -> bool:
-        """Return whether ``held`` is what a write of the canonical ``value`` leaves in the device."""
-        point = self.binding.profile.points[name]
-        if point.write is None or not isinstance(held, float):
-            return False
-        try:
-            wanted = self._own_value(asset_id, point, value)
-            written = codec.decode_raw(point, codec.encode_raw(point, wanted))
-        except (ValueError, DriverError):
-            return False
-        if not isinstance(written, float):
-            return False
-        return abs(held - written) <= point.write.tolerance + 1e-6 * max(1.0, abs(written))
-
-    def _own_value(self, asset_id: str, point: Point, value: float) -> float:
-        try:
-            return codec.from_canonical(point, value, self._kw_per_a(asset_id))
-        except ValueError as misfit:
-            raise Rejected(self.device_id, str(misfit), point.name) from None
-
-    def _unchanged(self, asset_id: str, setpoint_kw: float, sent_s: float) -> WriteResult | None:
-        """Return the last write where the device wants to be spared a repetition of the same value so soon."""
-        point, last = self.binding.profile.points.get("setpoint_kw"), self._written.get(asset_id)
-        if point is None or point.write is None or last is None:
-            return None
-        is_soon = sent_s - last.sent_s < point.write.min_interval_s
-        return last if last.confirmed and last.power_kw == setpoint_kw and is_soon else None
-
-    def _ref(self, asset_id: str, name: str) -> PointRef:
-        return PointRef(self.binding.asset_ids.index(asset_id), name)
+    @staticmethod
+    def _runs(held: Outcome) -> bool:
+        """Return whether a timer that counts down has not run out."""
+        return isinstance(held, float) and held > 0.0
 
     def _kw_per_a(self, asset_id: str) -> float:
         return self.binding.kw_per_a.get(asset_id, 0.0)

@@ -85,6 +85,11 @@ class OpcuaPoints:
             said = codes[0].name if codes else "nothing"
             raise Rejected(self._device_id, f"the server refuses the write ({said})", ref.name)
 
+    def rounded(self, ref: PointRef, value: float) -> codec.Value | None:
+        """Return the value after it was encoded; raise ``ValueError`` where it does not fit."""
+        point = self._profile.points[ref.name]
+        return codec.decode_raw(point, codec.encode_raw(point, value))
+
     async def close(self) -> None:
         """Take leave of the server; within one deadline, whether it answers or not."""
         client, self._client = self._client, None

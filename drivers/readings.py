@@ -1,5 +1,6 @@
 """The values of a device's points become the reading of an asset. Pure."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -55,14 +56,19 @@ class Values:
             raise Nonsense(self._device_id, "the device has no value", name)
         return value
 
+    def limit(self, name: str) -> float:
+        """Return a limit; a device whose profile has none sets none (its rating in the site file still holds)."""
+        return self.needed(name) if name in self._profile.points else math.inf
+
     def text(self, name: str) -> str | None:
         """Return a text or a whole number as text."""
         value = self.raw(name)
         return f"{value:.0f}" if isinstance(value, float) else value
 
     def is_set(self, name: str) -> bool:
-        """Return a flag; one that the profile does not have is not set."""
-        return bool(self.optional(name))
+        """Return a flag; one that the profile does not have is not set. A profile may name it ``local``."""
+        value = self.raw(name)
+        return value == "local" if isinstance(value, str) else bool(value)
 
     def time(self, name: str) -> datetime | None:
         """Return an instant given in seconds since 1970 UTC."""
@@ -90,8 +96,8 @@ def reading_of(kind: str, values: Values, measured_s: float) -> AssetReading:
                 measured_s,
                 power_kw=values.needed("power_kw"),
                 soc=values.needed("soc"),
-                max_charge_kw=values.needed("max_charge_kw"),
-                max_discharge_kw=values.needed("max_discharge_kw"),
+                max_charge_kw=values.limit("max_charge_kw"),
+                max_discharge_kw=values.limit("max_discharge_kw"),
                 setpoint_kw=values.optional("setpoint_kw"),
                 is_local=values.is_set("is_local"),
             )

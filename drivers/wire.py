@@ -30,6 +30,13 @@ class Wire(Protocol):
         """Write a value in the point's unit and check that the device confirms it; raise ``DriverError``."""
         ...
 
+    def rounded(self, ref: PointRef, value: float) -> Value | None:
+        """Return what the device holds after ``value`` was written, both in the point's unit: a whole step of its own.
+
+        Raises ``ValueError`` for a value that it cannot hold.
+        """
+        ...
+
     async def close(self) -> None:
         """Drop the connection."""
         ...

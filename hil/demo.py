@@ -16,6 +16,7 @@ from hil.clocks import ScaledClock
 from hil.run import TwinRun
 from hil.serve import Rig
 from station.errors import ConfigError
+from station.profile import DeviceBinding
 from station.topology import Site
 
 SPEED_PER_CYCLE_S = 8.0
@@ -89,12 +90,15 @@ def on_free_ports(loaded: LoadedSite) -> tuple[LoadedSite, int]:
     """
     if not loaded.devices:
         raise ConfigError(str(loaded.file), 0, "devices", "this site has no devices to emulate")
-    wanted = {(binding.host, binding.port) for binding in loaded.devices}
+    wanted = {(part.host, part.port) for binding in loaded.devices for part in binding.on_the_wire}
     for offset in range(0, PORT_STEP * PORT_TRIES, PORT_STEP):
         if _are_free((host, port + offset) for host, port in wanted):
-            devices = tuple(replace(binding, port=binding.port + offset) for binding in loaded.devices)
-            return replace(loaded, devices=devices), offset
+            return replace(loaded, devices=tuple(_moved_up(b, offset) for b in loaded.devices)), offset
     raise ConfigError(str(loaded.file), 0, "devices", "no free ports found for the emulated devices")
+
+
+def _moved_up(binding: DeviceBinding, offset: int) -> DeviceBinding:
+    return binding.moved(lambda part: (part.host, part.port + offset))
 
 
 def _are_free(addresses: Iterable[tuple[str, int]]) -> bool:

@@ -53,11 +53,12 @@ class Rig:
         self._file = loaded.file
         cycle_s = max(loaded.site.control.cycle_s, clock.speed / 8.0)
         self._live = LivePlant(world, clock, step_s(cycle_s, clock.speed))
+        on_the_wire = [part for binding in loaded.devices for part in binding.on_the_wire]
         self.devices = {
             binding.device_id: EmulatedDevice(binding, self._live, seed ^ crc32(binding.device_id.encode()))
-            for binding in loaded.devices
+            for binding in on_the_wire
         }
-        self._servers = {group[0].device_id: self._server(group) for group in _by_port(loaded.devices)}
+        self._servers = {group[0].device_id: self._server(group) for group in _by_port(on_the_wire)}
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator["Rig"]:
@@ -113,8 +114,15 @@ class Rig:
     def _server(self, group: Sequence[DeviceBinding]) -> Server:
         first = group[0]
         match first.profile.protocol:
-            case Protocol.MODBUS_TCP:
+            case Protocol.MODBUS_TCP | Protocol.SUNSPEC:
                 units = {binding.unit: self.devices[binding.device_id] for binding in group}
+                if len(units) < len(group):
+                    raise ConfigError(
+                        str(self._file),
+                        0,
+                        f"device {first.device_id}",
+                        "cannot be emulated: another device has the same port and unit",
+                    )
                 return ModbusServer(first.host, first.port, units)
             case Protocol.OPCUA:
                 return OpcuaServer(first.host, first.port, self.devices[first.device_id])
@@ -189,7 +197,7 @@ def _by_port(bindings: Sequence[DeviceBinding]) -> list[list[DeviceBinding]]:
     """Return the devices that share a port together: units of one Modbus gateway. Port 0 is never shared."""
     groups: dict[object, list[DeviceBinding]] = {}
     for binding in bindings:
-        is_shared = binding.profile.protocol is Protocol.MODBUS_TCP and binding.port
+        is_shared = binding.profile.protocol is not Protocol.OPCUA and binding.port
         key = (binding.host, binding.port) if is_shared else binding.device_id
         groups.setdefault(key, []).append(binding)
     return list(groups.values())

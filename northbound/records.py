@@ -125,6 +125,11 @@ def _window_mean_kw(window: DemandWindow | None) -> float:
     return window.energy_kwh * 3600.0 / window.covered_s
 
 
+def _told(limit_kw: float) -> float:
+    """Return a limit; NaN where the device tells none."""
+    return limit_kw if isfinite(limit_kw) else nan
+
+
 def _measured(asset: Controllable, reading: Measurement) -> dict[str, float]:
     asset_id = asset.asset_id
     match asset:
@@ -133,8 +138,8 @@ def _measured(asset: Controllable, reading: Measurement) -> dict[str, float]:
             return {
                 f"{asset_id}.power_kw": nan if battery is None else battery.power_kw,
                 f"{asset_id}.soc": nan if battery is None else battery.soc,
-                f"{asset_id}.max_charge_kw": nan if battery is None else battery.max_charge_kw,
-                f"{asset_id}.max_discharge_kw": nan if battery is None else battery.max_discharge_kw,
+                f"{asset_id}.max_charge_kw": nan if battery is None else _told(battery.max_charge_kw),
+                f"{asset_id}.max_discharge_kw": nan if battery is None else _told(battery.max_discharge_kw),
             }
         case PvPlant():
             power_kw = reading.power_kw if isinstance(reading, PvReading) else nan

@@ -7,7 +7,8 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -132,6 +133,22 @@ class Store:
             self._books.close()
             self._unlock()
             raise
+
+
+@contextmanager
+def keeping_out(directory: Path) -> Iterator[None]:
+    """Hold a store's lock for the block, so that no controller runs on its site; nothing is made where there is none.
+
+    Raises ``ConfigError`` where a controller holds it.
+    """
+    if not directory.is_dir():
+        yield
+        return
+    handle = _locked(directory)
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _locked(directory: Path) -> int:

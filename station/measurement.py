@@ -30,7 +30,8 @@ class MeterReading:
 
 @dataclass(frozen=True, slots=True)
 class BatteryReading:
-    """A battery. ``max_charge_kw`` and ``max_discharge_kw`` are the BMS's present limits, both positive.
+    """A battery. ``max_charge_kw`` and ``max_discharge_kw`` are the BMS's present limits, both
+    positive; infinite where the device tells none.
 
     ``setpoint_kw`` is what the device holds as its command, or None where it can't be read.
     ``is_local`` says that a person at the device has taken control.

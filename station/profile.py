@@ -3,8 +3,8 @@
 The sign flips here and nowhere else: ``sign`` turns the device's convention into load convention.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -13,6 +13,7 @@ class Protocol(StrEnum):
 
     MODBUS_TCP = "modbus-tcp"
     OPCUA = "opcua"
+    SUNSPEC = "sunspec"
 
 
 class Encoding(StrEnum):
@@ -58,13 +59,55 @@ class WriteRule:
     """How a point is written. ``function`` is the Modbus function code (6 or 16); 0 for OPC UA.
 
     ``readback`` says that the point can be read to verify the write, within ``tolerance`` in the point's own unit.
-    ``min_interval_s`` is the least time between writes of an unchanged value.
+    ``min_interval_s`` is the least time between writes of an unchanged value; a setpoint that asks for less than
+    ``deadband`` more (in the point's own unit) waits until it must be repeated anyway. A device that ends a session at
+    0 is told ``zero_as`` instead (below its least power). ``storage`` is ``volatile``, ``nvram`` (each write wears) or
+    ``unknown`` (counts as nvram); of what wears ``writes_per_day`` are made at most, those that lower power excepted.
     """
 
     function: int = 16
     readback: bool = True
     tolerance: float = 0.0
     min_interval_s: float = 0.0
+    deadband: float = 0.0
+    zero_as: float | None = None
+    storage: str = "volatile"
+    writes_per_day: int = 50
+
+    @property
+    def wears(self) -> bool:
+        """Return whether the device's memory may suffer from each write."""
+        return self.storage != "volatile"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One write of a command: ``value`` in the point's own unit or, where that is None, a part of the setpoint.
+
+    ``carries`` names the part: ``setpoint`` itself (load convention), its ``magnitude``, ``charge`` (0 while it
+    discharges) or ``discharge``. ``is_kept``: not written where the device holds the value already.
+    """
+
+    point: str
+    value: float | None = None
+    carries: str = ""
+    is_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What a point's scale is multiplied with, told by another point of the same device.
+
+    ``how`` is ``factor`` (that point's value: a transformer's ratio), ``exponent`` (10 to its value), ``cases`` (the
+    scale of the last case whose first number is not above its value: a firmware's version) or ``bit`` (``scale`` where
+    one of the bits of ``mask`` is set in its value, else 1: a sign told by a status).
+    """
+
+    point: str
+    how: str = "factor"
+    cases: tuple[tuple[float, float], ...] = ()
+    mask: int = 0
+    scale: float = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +117,7 @@ class Point:
     ``function`` is the Modbus read function (3 or 4) and ``address`` the 0-based PDU address; ``node`` is the OPC UA
     string identifier. ``word_order`` is ``big`` or ``little``. ``not_available`` raw values mean that there is none.
     ``valid`` bounds the value in ``unit``; outside it the answer is nonsense. ``symbols`` names the values of a state.
+    ``group`` is ``fast`` (read at every poll), ``slow`` (kept for a while) or ``once`` (kept until the link is new).
     """
 
     name: str
@@ -93,17 +137,46 @@ class Point:
     write: WriteRule | None = None
     length: int = 0
     """Registers of a string."""
+    words: tuple[int, ...] = ()
+    """Modbus: the address of each register, high word first, where they do not lie side by side."""
+    bits: tuple[int, int] | None = None
+    """The lowest bit of the raw number that belongs to the point, and how many."""
+    scaled_by: tuple[Scaling, ...] = ()
+    sum_of: tuple[str, ...] = ()
+    """Points of the same unit whose sum it is; it then has no place of its own."""
+    readable: bool = True
+    """False: the register can only be written."""
+    is_monotonic: bool = False
+    """A counter: it never runs back."""
+    source: str = ""
+    """Which of the profile's sources tells of it."""
+    typical: float | None = None
+    """What an emulated device says where the plant has no such quantity (a ratio, a firmware)."""
+    sunspec: tuple[str, ...] = ()
+    """Where SunSpec keeps it, such as ``103.W``; the first model that the device has gives the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watchdog:
-    """How the device guards itself: ``timeout_point`` (s) and ``fallback_point`` are armed and verified at start.
+    """How the device guards itself: what it does by itself when it has heard nothing for its timeout.
 
-    The lease runs from each write of the setpoint; reads must not renew it.
+    ``kind`` says what it must hear: ``timer`` and ``rewrite`` a write of the setpoint, ``countdown`` a new length
+    written to ``timeout_point``, ``heartbeat`` another number at ``heartbeat_point``, ``poll`` any request. The timeout
+    is at ``timeout_point`` (s) or fixed by the maker (``timeout_s``); so is the fallback, at ``fallback_point`` or at
+    ``fallback_kw``. What can be written is armed and verified at start; what is fixed must fit the site.
     """
 
-    timeout_point: str
-    fallback_point: str
+    timeout_point: str = ""
+    fallback_point: str = ""
+    kind: str = "timer"
+    timeout_s: float | None = None
+    fallback_kw: float | None = None
+    heartbeat_point: str = ""
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Return the points that it is told and verified by."""
+        return tuple(name for name in (self.timeout_point, self.fallback_point) if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +186,9 @@ class Profile:
     Point names are the fields of the reading that they fill (``power_kw``, ``soc``, …) plus ``setpoint_kw``,
     ``lease_s`` and ``fallback_kw``. A device with several connectors repeats its points per connector: on Modbus
     ``unit_stride`` registers further on, on OPC UA ``{connector}`` in the node text is replaced by its number from 1.
+    ``commands`` tell how a setpoint is carried out where one register is not enough: ``set``, or ``charge``,
+    ``discharge`` and ``rest`` by its direction; ``release`` gives control back. Their steps are done in order. It
+    ``is_partial`` where another device that is joined to it must tell the rest (a converter without its battery).
     ``alive`` names points of which at least one changes from read to read while the device lives; where it is given,
     an unchanged set is no evidence of life. ``namespace`` is the OPC UA namespace URI.
     """
@@ -131,13 +207,36 @@ class Profile:
     max_gap: int = 10
     unit_stride: int = 0
     namespace: str = ""
+    title: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where quantities are told of: what ``Point.source`` names, and the text."""
+    auxiliary: frozenset[str] = frozenset()
+    """Names of points that only this device type has: ratios, modes, versions."""
+    commands: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    is_partial: bool = False
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """Return the points that a setpoint is written to; none where the device takes no setpoint."""
+        if not self.commands:
+            return ("setpoint_kw",) if "setpoint_kw" in self.points else ()
+        steps = (step for steps in self.commands.values() for step in steps)
+        return tuple(dict.fromkeys(step.point for step in steps if step.carries))
+
+    @property
+    def commanded(self) -> tuple[str, ...]:
+        """Return the points that tell which command the device is under."""
+        steps = (step for name, steps in self.commands.items() if name != "release" for step in steps)
+        return tuple(dict.fromkeys(step.point for step in steps if self.points[step.point].readable))
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceBinding:
     """One device of a site: where it is and which assets it serves, in the order of its connectors.
 
-    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage).
+    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Where several devices
+    together are one asset (a converter and its battery), ``parts`` are they and ``profile`` has the points of all; the
+    first of them is the one at this host, port and unit.
     """
 
     device_id: str
@@ -148,3 +247,14 @@ class DeviceBinding:
     asset_ids: tuple[str, ...]
     poll_s: float
     kw_per_a: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple["DeviceBinding", ...] = ()
+
+    @property
+    def on_the_wire(self) -> tuple["DeviceBinding", ...]:
+        """Return the devices that answer for themselves: the parts, or this one."""
+        return self.parts or (self,)
+
+    def moved(self, place: Callable[["DeviceBinding"], tuple[str, int]]) -> "DeviceBinding":
+        """Return the same device, its parts included, at the host and port that ``place`` names for each."""
+        host, port = place(self)
+        return replace(self, host=host, port=port, parts=tuple(part.moved(place) for part in self.parts))

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from zlib import crc32
 
-from drivers import codec
+from drivers import codec, derived
+from drivers.commands import held_kw
 from hil.emulators.live import LivePlant
 from hil.emulators.quantities import Quantity, quantities
-from station.profile import DeviceBinding, Point
+from station.profile import DeviceBinding, Point, Profile
+from station.topology import Site
 
 
 class Refused(Exception):
@@ -31,8 +33,13 @@ class EmulatedDevice:
         self._frozen: dict[int, dict[str, Quantity]] | None = None
         assets = live.world.site.by_id
         known = [assets[asset_id] for asset_id in binding.asset_ids if asset_id in assets]
-        self._lease_s = {asset.asset_id: asset.lease_s for asset in known}
+        self._lease_s = {asset.asset_id: _first_lease_s(binding.profile, asset.lease_s) for asset in known}
         self._fallback_kw = {asset.asset_id: asset.fallback_kw for asset in known}
+        points = binding.profile.points
+        self._held = {asset_id: _own_held(binding.profile) for asset_id in binding.asset_ids}
+        constant = {name: point.typical for name, point in points.items()}
+        self.scaled_points = {name: derived.scaled(point, constant) for name, point in points.items()}
+        """The points with the scales that this device tells."""
 
     @property
     def silent(self) -> bool:
@@ -60,6 +67,16 @@ class EmulatedDevice:
         if is_frozen:
             self._frozen = {index: self.values(index) for index in range(len(self.binding.asset_ids))}
 
+    @property
+    def uptime_s(self) -> float:
+        """Return how long the device has run."""
+        return self._live.uptime_s
+
+    @property
+    def site(self) -> Site:
+        """Return the site that the device belongs to."""
+        return self._live.world.site
+
     def values(self, connector: int) -> dict[str, Quantity]:
         """Return the values of one connector's points, in the points' own units; None where there is none."""
         if self._frozen is not None:
@@ -69,7 +86,11 @@ class EmulatedDevice:
         canonical = quantities(self._live, asset_id, points)
         canonical["lease_s"] = self._lease_s.get(asset_id)
         canonical["fallback_kw"] = self._fallback_kw.get(asset_id)
-        return {name: self._in_unit(point, canonical.get(name), asset_id) for name, point in points.items()}
+        values = {name: self._in_unit(point, canonical.get(name), asset_id) for name, point in points.items()}
+        values |= self._held[asset_id]
+        for point in points.values():
+            values |= _shared(point, values[point.name], points)
+        return values
 
     def write(self, connector: int, values: Mapping[str, codec.Value | None]) -> None:
         """Take values in their points' units: the fallback and the timer's length first, then the setpoint.
@@ -88,8 +109,26 @@ class EmulatedDevice:
         if "fallback_kw" in taken:
             self._fallback_kw[asset_id] = taken["fallback_kw"]
             self._live.set_fallback_kw(asset_id, taken["fallback_kw"])
+        own = self._held[asset_id].keys() & values.keys()
+        self._held[asset_id] |= {name: float(values[name] or 0.0) for name in own}
+        if own & set(self.binding.profile.commanded):
+            self._obey(asset_id)
         if "setpoint_kw" in taken:
             self._live.command(asset_id, taken["setpoint_kw"], self._lease_s[asset_id] or float("inf"))
+
+    def _obey(self, asset_id: str) -> None:
+        """Do what the registers of the commands say together; without a command go to the fallback."""
+
+        def canonical(name: str) -> float | None:
+            held = self._held[asset_id].get(name)
+            point = self.binding.profile.points[name]
+            return None if held is None else codec.to_canonical(point, held, self._kw_per_a(asset_id))
+
+        commanded_kw = held_kw(self.binding.profile, canonical)
+        rests_kw = self._fallback_kw.get(asset_id, 0.0)
+        nameplate = self._live.world.site.by_id[asset_id].nameplate
+        kw = nameplate.clamp(rests_kw if commanded_kw is None else commanded_kw)
+        self._live.command(asset_id, kw, self._lease_s[asset_id] or float("inf"))
 
     def _checked(self, name: str, value: codec.Value | None, asset_id: str) -> float:
         """Return a written value in heliodock's units; raise ValueError where it is none or beyond the nameplate."""
@@ -97,7 +136,7 @@ class EmulatedDevice:
             raise ValueError(f"{name}: {value!r} is not a number")
         point = self.binding.profile.points[name]
         canonical = codec.to_canonical(point, value, self._kw_per_a(asset_id))
-        if name == "lease_s":
+        if name in self._held[asset_id] or name == "lease_s":
             return canonical
         slack_kw = abs(codec.to_canonical(point, point.scale, self._kw_per_a(asset_id)))
         if not self._live.world.site.by_id[asset_id].nameplate.holds(canonical, slack_kw):
@@ -105,7 +144,13 @@ class EmulatedDevice:
         return canonical
 
     def _in_unit(self, point: Point, quantity: Quantity, asset_id: str) -> Quantity:
-        if quantity is None or isinstance(quantity, str):
+        if point.name == "is_local" and point.symbols and quantity is not None:
+            return "local" if quantity else "remote"
+        if quantity is None:
+            return point.typical
+        if point.name == "state" and quantity == "charging" and quantity not in point.symbols.values():
+            return "plugged"  # a device that does not tell the two apart
+        if isinstance(quantity, str):
             return quantity
         value = codec.from_canonical(point, quantity, self._kw_per_a(asset_id))
         if self.binding.profile.kind == "meter" and point.name == "power_kw":
@@ -119,3 +164,31 @@ class EmulatedDevice:
 
     def _kw_per_a(self, asset_id: str) -> float:
         return self.binding.kw_per_a.get(asset_id, 0.0)
+
+
+def _first_lease_s(profile: Profile, site_s: float) -> float:
+    """Return how long a setpoint lasts; 0 where it lasts for ever, as in a device without a watchdog."""
+    watchdog = profile.watchdog
+    if watchdog is None:
+        return 0.0
+    return site_s if watchdog.timeout_s is None else watchdog.timeout_s
+
+
+def _own_held(profile: Profile) -> dict[str, float]:
+    """Return what the points of the device's own that can be written hold at first."""
+    own = (profile.points[name] for name in profile.auxiliary)
+    return {point.name: point.typical or 0.0 for point in own if point.write is not None}
+
+
+def _shared(point: Point, value: Quantity, points: Mapping[str, Point]) -> dict[str, Quantity]:
+    """Return the parts of a sum: the first that can take the whole has it, the others are 0."""
+    parts: dict[str, Quantity] = dict.fromkeys(point.sum_of, None if value is None else 0.0)
+    if not isinstance(value, float | int):
+        return parts
+    for name in point.sum_of:
+        try:
+            codec.encode_raw(points[name], value)
+        except ValueError:
+            continue
+        return {**parts, name: value}
+    return parts

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from hil.emulators.device import EmulatedDevice
 from hil.emulators.registers import WRITE_MANY, WRITE_ONE, Code, Declined, Registers
+from hil.emulators.sunspec import SunspecRegisters
+from station.profile import Protocol
 
 HEADER = struct.Struct(">HHHB")
 LONGEST = 254
@@ -24,7 +26,7 @@ class ModbusServer:
         self._host = host
         self._port = port
         self._devices = devices
-        self._registers = {unit: Registers(device) for unit, device in devices.items()}
+        self._registers = {unit: registers_of(device) for unit, device in devices.items()}
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
 
@@ -75,6 +77,12 @@ class ModbusServer:
         self._connections.discard(connection)
 
 
+def registers_of(device: EmulatedDevice) -> Registers | SunspecRegisters:
+    """Return the registers that a device shows."""
+    is_sunspec = device.binding.profile.protocol is Protocol.SUNSPEC
+    return SunspecRegisters(device) if is_sunspec else Registers(device)
+
+
 class _Connection(asyncio.Protocol):
     """Cuts a stream into frames. A stream that is no Modbus is dropped."""
 
@@ -111,7 +119,7 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(HEADER.pack(transaction, 0, len(answer) + 1, unit) + answer)
 
 
-def _performed(registers: Registers, request: bytes) -> bytes:
+def _performed(registers: Registers | SunspecRegisters, request: bytes) -> bytes:
     """Return the answer to a request; raise ``Declined``."""
     function = request[0]
     if len(request) < 5:

@@ -11,7 +11,8 @@ from station.profile import Encoding, Point
 def raw_of(point: Point, value: Quantity) -> codec.Raw:
     """Return the raw number or text for a value in the point's unit; the pattern for "none" where it has one."""
     if value is not None:
-        return codec.encode_raw(point, value)
+        raw = codec.encode_raw(point, value)
+        return raw if point.bits is None else int(raw) << point.bits[0]
     if point.encoding is Encoding.STRING:
         return ""
     if point.encoding in codec.FLOAT_FORMATS:
@@ -23,9 +24,9 @@ def raw_of(point: Point, value: Quantity) -> codec.Raw:
 
 def words_of(point: Point, value: Quantity) -> tuple[int, ...]:
     """Return the registers for a value in the point's unit; the pattern for "none" where it has one."""
-    if value is not None:
+    if value is not None and point.bits is None:
         return codec.encode(point, value)
-    raw, count = raw_of(point, None), codec.register_count(point)
+    raw, count = raw_of(point, value), codec.register_count(point)
     if isinstance(raw, str):
         return (0,) * count
     if isinstance(raw, float):

@@ -32,12 +32,13 @@ class Declined(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a point of one connector lies."""
+    """Where a point of one connector lies, or the word ``first`` of one whose words lie apart."""
 
     address: int
     count: int
     connector: int
     point: Point
+    first: int = 0
 
 
 class Registers:
@@ -53,11 +54,14 @@ class Registers:
         self._tables: dict[int, list[Place]] = {READ_HOLDING: [], READ_INPUT: []}
         for connector in range(len(device.binding.asset_ids)):
             shift = connector * device.binding.profile.unit_stride
-            for point in device.binding.profile.points.values():
-                place = Place(point.address + shift, codec.register_count(point), connector, point)
-                if place not in self._tables[point.function]:
-                    self._tables[point.function].append(place)
-        self._known = {function: self._addresses(table) for function, table in self._tables.items()}
+            for point in device.scaled_points.values():
+                for place in _places(point, shift, connector):
+                    if place not in self._tables[point.function]:
+                        self._tables[point.function].append(place)
+        self._known = {
+            function: self._addresses([place for place in table if place.point.readable])
+            for function, table in self._tables.items()
+        }
 
     def read(self, function: int, address: int, count: int) -> list[int]:
         """Return ``count`` registers; raise ``Declined``."""
@@ -127,10 +131,19 @@ class Registers:
             encoded = words_of(place.point, value)
         except ValueError:
             raise Declined(Code.DEVICE_FAILURE) from None
-        for offset, word in enumerate(encoded):
+        for offset, word in enumerate(encoded[place.first : place.first + place.count]):
             index = place.address + offset - address
             if 0 <= index < len(words):
-                words[index] = word
+                words[index] = words[index] | word if place.point.bits else word
+
+
+def _places(point: Point, shift: int, connector: int) -> list[Place]:
+    """Return where a point lies; nowhere where it is a sum."""
+    if point.sum_of:
+        return []
+    if point.words:
+        return [Place(at + shift, 1, connector, point, first) for first, at in enumerate(point.words)]
+    return [Place(point.address + shift, codec.register_count(point), connector, point)]
 
 
 def _part(words: list[int], address: int, place: Place) -> list[int]:

@@ -95,12 +95,13 @@ def _switch(kind: FaultKind, device: EmulatedDevice, world: WatchedWorld, *, is_
 
 def _anywhere(loaded: LoadedSite) -> LoadedSite:
     """Return the site with every device on a free port of this machine."""
-    return replace(loaded, devices=tuple(replace(b, host="127.0.0.1", port=0) for b in loaded.devices))
+    return replace(loaded, devices=tuple(b.moved(lambda _: ("127.0.0.1", 0)) for b in loaded.devices))
 
 
 def _where(loaded: LoadedSite, rig: Rig) -> LoadedSite:
     """Return the site with the ports that the rig was given."""
-    return replace(loaded, devices=tuple(replace(b, port=rig.port_of(b.device_id)) for b in loaded.devices))
+    devices = (b.moved(lambda part: (part.host, rig.port_of(part.device_id))) for b in loaded.devices)
+    return replace(loaded, devices=tuple(devices))
 
 
 class _NoPlanner(Planner):

@@ -28,8 +28,19 @@ WORDS = {
 WORDS |= {"quantile", "ratio", "score", "share", "sign", "soc", "soh", "speed", "weight", "weights"}
 WORDS |= {"bill", "cost", "fee", "penalty", "price"}
 # In the unit of what they belong to (a profile's point; a limit in kW or in A), or always in degrees.
-OWN_UNIT = {"base_weight", "bias", "bound", "raw", "scale", "short_time_bound", "tolerance", "valid", "value"}
-OWN_UNIT |= {"latitude", "longitude"}
+OWN_UNIT = {
+    "base_weight",
+    "bias",
+    "bound",
+    "deadband",
+    "raw",
+    "scale",
+    "short_time_bound",
+    "tolerance",
+    "valid",
+    "value",
+}
+OWN_UNIT |= {"cases", "latitude", "longitude", "typical", "zero_as"}
 
 CHECKED = house.sources("station") + house.pure_controller()
 

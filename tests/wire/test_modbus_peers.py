@@ -12,11 +12,11 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from configs.profiles import load_profile
 from drivers.connect import connect_devices
-from drivers.device import Guard
 from drivers.modbus import ModbusLink
 from drivers.modbus_frame import Ask
 from drivers.transport import SocketTransport
 from drivers.turns import Priority
+from drivers.watchdog import Guard
 from station.errors import Rejected
 from station.measurement import BatteryReading
 from station.profile import DeviceBinding

@@ -16,7 +16,8 @@ from asyncua import ua
 
 from configs.profiles import load_profile
 from drivers.connect import connect_devices
-from drivers.device import Device, Guard
+from drivers.device import Device
+from drivers.watchdog import Guard
 from station.errors import DriverError, Rejected, Unreachable
 from station.measurement import ConnectorReading, ConnectorState, NoReading
 from station.profile import DeviceBinding

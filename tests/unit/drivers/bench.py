@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from configs.profiles import load_profile
 from drivers import codec
-from drivers.device import Device, Guard
+from drivers.device import Device
 from drivers.modbus import ModbusLink
 from drivers.modbus_points import ModbusPoints
 from drivers.transport import MemoryTransport, memory_pair
+from drivers.watchdog import Guard
 from station.clock import Instant
 from station.profile import DeviceBinding, Profile
 from tests.wire.slave import Slave, serve_in_memory

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.device import Guard
+from drivers.watchdog import Guard
 from station.errors import DriverError, Rejected
 from station.measurement import (
     BatteryReading,

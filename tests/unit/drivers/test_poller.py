@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from drivers.board import Board
-from drivers.device import Guard
 from drivers.poller import Poller
+from drivers.watchdog import Guard
 from station.clock import Instant
 from station.measurement import MeterReading, NoReading, WriteResult
 from tests.unit.drivers.bench import START, StillClock, bench

@@ -1,10 +1,14 @@
 """Profiles are read strictly: what they ship with is sound, and every mistake names its file, line and key."""
 
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
+from ruamel.yaml import YAML
 
-from configs.profiles import load_profile, profile_ids
+from configs import editor_schema
+from configs.profiles import DEVICES, load_profile, profile_ids
 from station.errors import ConfigError
 from station.profile import Protocol
 
@@ -106,4 +110,65 @@ def test_the_untouched_examples_pass(tmp_path: Path) -> None:
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="demo-ac-charger"):
-        load_profile("sinexcel-pws2")
+        load_profile("sinexcel-pws3")
+
+
+def test_the_schema_for_editors_is_what_the_models_say_and_takes_every_shipped_profile() -> None:
+    assert editor_schema.FILE.read_text(encoding="utf-8") == editor_schema.text()
+    validator = jsonschema.Draft202012Validator(json.loads(editor_schema.text()))
+    for profile_id in profile_ids():
+        file = DEVICES / f"{profile_id}.yaml"
+        text = file.read_text(encoding="utf-8")
+        assert text.startswith("# yaml-language-server: $schema=profile.schema.json\n")
+        data = json.loads(json.dumps(YAML(typ="safe").load(text)))
+        assert list(validator.iter_errors(data)) == []
+    wrong = json.loads(json.dumps(YAML(typ="safe").load(METER))) | {"colour": "red"}
+    assert [error.validator for error in validator.iter_errors(wrong)] == ["additionalProperties"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("address: 10", "address: 10, words: [1, 2]", "needs a key address (0-based), or words"),
+        ("address: 10", "words: [1, 2, 3]", "int32 has 2 of them"),
+        ("address: 10", "address: 10, scaled_by: [{point: nobody}]", "names the point nobody"),
+        ("address: 10", "address: 10, scaled_by: [{point: ct, how: cases}]", "belong to how: cases"),
+        ("address: 10", "address: 10, scaled_by: [{point: ct, how: bit}]", "belongs to how: bit"),
+        ("address: 10", "address: 10, bits: [0, 4], write: {function: 16}", "belong to whole numbers"),
+        ("address: 10", "address: 10, readable: false", "must have a write without readback"),
+        ("address: 10", "address: 10, source: book", "'book' is none of the sources"),
+        (
+            "function: 3, address: 10, encoding: int32, unit: W",
+            "unit: W, sum_of: [ct]",
+            "ct must be a point in W",
+        ),
+        ("address: 10", "address: 10, sum_of: [ct]", "a sum has no place of its own"),
+        ("ct:", "export_kwh:", "is a name of heliodock's own"),
+        ("ct:", "Ct:", "a name of small letters"),
+        ("source: the maker's manual\n", "", "is missing: where the map was found"),
+    ],
+)
+def test_a_mistake_in_what_points_share_is_told(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    text = METER + "auxiliary:\n  ct: {address: 20, encoding: uint16}\n"
+    assert old in text
+    assert problem in str(refused(tmp_path, text.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("watchdog", "problem"),
+    [
+        ("{timeout_s: 30, fallback_kw: 0}", ""),
+        ("{kind: poll, timeout_s: 30, fallback_kw: 0}", ""),
+        ("{timeout_s: 30}", "needs one of fallback_point and fallback_kw"),
+        ("{timeout_s: 30, timeout_point: lease_s, fallback_kw: 0}", "needs one of timeout_point"),
+        ("{kind: countdown, timeout_s: 30, fallback_kw: 0}", "a countdown needs a timeout_point"),
+        ("{timeout_point: lease_s, fallback_kw: 0}", "lease_s must be a point that can be written"),
+    ],
+)
+def test_a_watchdog_is_whole(tmp_path: Path, watchdog: str, problem: str) -> None:
+    text = f"{CHARGER}watchdog: {watchdog}\n"
+    if problem:
+        assert problem in str(refused(tmp_path, text))
+    else:
+        (tmp_path / "my-meter.yaml").write_text(text)
+        assert load_profile(tmp_path / "my-meter.yaml").watchdog is not None
