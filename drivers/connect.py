@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
 from drivers.device import Device
-from drivers.modbus import ModbusLink
+from drivers.modbus import ModbusLink, Pace
 from drivers.modbus_points import ModbusPoints
 from drivers.opcua import OpcuaPoints
 from drivers.sunspec import SunspecPoints
@@ -33,7 +33,7 @@ def connect_devices(
     def link_to(binding: DeviceBinding) -> ModbusLink:
         address = binding.host, binding.port
         if address not in links:
-            links[address] = ModbusLink(transport_to(*address), min_gap_s=binding.profile.min_gap_s)
+            links[address] = ModbusLink(transport_to(*address), Pace(gap_s=binding.profile.min_gap_s))
         return links[address]
 
     def wire_to(binding: DeviceBinding) -> Wire:

@@ -30,7 +30,7 @@ class ModbusPoints:
         self._plan = BlockPlan(binding.profile.max_gap, binding.profile.max_registers)
         self._counters = Counters()
         self._kept: dict[Span, tuple[tuple[int, ...], float]] = {}
-        self._opened = 0
+        self._renewed = 0
         self._scaled: dict[PointRef, Point] = {}
         self._orders: dict[tuple[PointRef, ...], list[PointRef]] = {}
 
@@ -101,10 +101,8 @@ class ModbusPoints:
             if priority is Priority.FAST and self._is_kept(span, group, now_s)
         }
         words |= await self._read_all([span for span in groups if span not in words], priority)
-        if (
-            self._link.counters.opened != self._opened
-        ):  # another device may be there, or the same with other settings
-            self._opened = self._link.counters.opened
+        if self._link.renewed != self._renewed:  # another device may be there, or the same with other settings
+            self._renewed = self._link.renewed
             stale = [span for span in groups if span in self._kept]
             self._kept.clear()
             words |= await self._read_all(stale, priority)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivers.capture import Capture, Event, What
-from drivers.modbus import ModbusLink
+from drivers.modbus import ModbusLink, Pace
 from drivers.modbus_frame import HEADER, Ask, NoSuchRegister
 from drivers.modbus_points import ModbusPoints
 from drivers.turns import Priority
@@ -121,7 +121,7 @@ async def replay(capture: Capture, profile: Profile) -> list[Round]:
         header.device, profile, "capture", 0, header.unit, header.assets, 1.0, dict(header.kw_per_a)
     )
     heard, image = _Heard(), _Image()
-    link = ModbusLink(heard)
+    link = ModbusLink(heard, Pace(back_off_s=0.0), is_rtu=header.framing == "rtu")
     rounds = []
     for events in _rounds(capture.events):
         exchanges = [await _again(link, heard, image, part, profile) for part in _parts(events)]

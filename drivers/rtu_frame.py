@@ -6,13 +6,13 @@ from pauses. The checksum is the one of the specification (Modbus over serial li
 """
 
 import struct
-from binascii import hexlify
 
-from drivers.modbus_frame import Ask, Frame, GarbageError
+from drivers.modbus_frame import READS, Ask, Frame, GarbageError
+from drivers.owed import Owed
 
-READS = (3, 4)
+AROUND = 3
+"""Bytes of a frame around function and data: unit and checksum."""
 REFUSAL_SIZE = 5
-ECHO_SIZE = 8
 _POLYNOMIAL = 0xA001
 
 
@@ -43,29 +43,26 @@ def framed(unit: int, pdu: bytes) -> bytes:
     return body + struct.pack("<H", crc(body))
 
 
-def answer_size(ask: Ask) -> int:
-    """Return the bytes of a good answer."""
-    return 5 + 2 * ask.count if ask.function in READS else ECHO_SIZE
-
-
 class RtuFraming:
     """Finds the answer to the request that was sent last; whatever else the line carries is garbage.
 
-    Of a unit that was given up, one whole answer is known by its shape and is skipped; see ``give_up``.
+    A whole answer that is owed to an older request, and that can be told from the one that is wanted, is skipped.
     """
 
     has_numbers = False
 
-    def __init__(self) -> None:
+    def __init__(self, owed: Owed) -> None:
         self.skipped = 0
+        self._owed = owed
         self._data = bytearray()
         self._asked: Ask | None = None
         self._sent = b""
-        self._owed: dict[int, set[tuple[int, int]]] = {}
 
     def request(self, ask: Ask) -> bytes:
         """Return the bytes to send. What came before them is no answer to them and is dropped."""
-        self._data.clear()
+        if self._data:
+            self.skipped += 1
+            self._data.clear()
         self._asked = ask
         self._sent = framed(ask.unit, ask.pdu())
         return self._sent
@@ -78,65 +75,49 @@ class RtuFraming:
         """Forget what arrived."""
         self._data.clear()
 
-    def give_up(self, ask: Ask) -> None:
-        """Remember that the answer to ``ask`` may still come."""
-        self._owed.setdefault(ask.unit, set()).add((ask.function, answer_size(ask)))
-
-    def settle(self, unit: int) -> None:
-        """Forget what a unit may still answer."""
-        self._owed.pop(unit, None)
-
-    def owes(self, ask: Ask) -> bool:
-        """Return whether an answer to an older request would look like the answer to this one."""
-        return (ask.function, answer_size(ask)) in self._owed.get(ask.unit, ())
-
     def take(self) -> Frame | None:
         """Return the answer, None while it is not whole; raise ``GarbageError`` for anything else."""
         data, asked = self._data, self._asked
-        if asked is None or len(data) < 3:
-            return None
-        if self._skip_late(asked):
-            return self.take()
-        size = self._size(asked)
-        if len(data) < size:
-            return None
-        if crc(data[: size - 2]) != data[size - 2] | data[size - 1] << 8:
-            raise GarbageError(f"wrong checksum: {_shown(data)}")
-        if len(data) > size:
-            raise GarbageError(f"{len(data) - size} bytes too many: {_shown(data)}")
-        pdu = bytes(data[1 : size - 2])
-        data.clear()
-        return Frame(0, asked.unit, pdu)
+        while asked is not None and len(data) >= AROUND:
+            late = self._late_size(asked)
+            size = late or self._size(asked)
+            if len(data) < size:
+                return None
+            if crc(data[: size - 2]) != data[size - 2] | data[size - 1] << 8:
+                raise GarbageError(f"wrong checksum: {_shown(data)}")
+            pdu = bytes(data[1 : size - 2])
+            del data[:size]
+            if late:
+                self.skipped += 1
+                continue
+            if data:
+                raise GarbageError(f"{len(data)} bytes after the answer: {_shown(data)}")
+            return Frame(asked.unit, pdu)
+        return None
 
     def _size(self, asked: Ask) -> int:
         """Return how long the answer is that begins here; raise ``GarbageError`` where none does."""
-        unit, function, third = self._data[0], self._data[1], self._data[2]
+        unit, function, third = self._data[:AROUND]
         if unit != asked.unit:
             raise GarbageError(f"unit {unit} speaks instead of unit {asked.unit}")
         if function == asked.function | 0x80:
             return REFUSAL_SIZE
-        size = answer_size(asked)
         if function != asked.function:
             raise GarbageError(f"the answer is for function {function}, not for function {asked.function}")
-        if function in READS and third != size - REFUSAL_SIZE:
-            if self._sent.startswith(bytes(self._data)) or self._data.startswith(self._sent):
+        if function in READS and third != 2 * asked.count:
+            if self._sent.startswith(self._data) or self._data.startswith(self._sent):
                 raise GarbageError("the line echoes what is sent: switch the echo of the adapter off")
-            raise GarbageError(f"{third} bytes of registers are announced instead of {size - REFUSAL_SIZE}")
-        return size
+            raise GarbageError(f"{third} bytes of registers are announced instead of {2 * asked.count}")
+        return AROUND + asked.answer_size()
 
-    def _skip_late(self, asked: Ask) -> bool:
-        """Skip a whole answer, its checksum right, to a request that was given up."""
-        data = self._data
-        for function, size in self._owed.get(data[0], ()):
-            if data[0] == asked.unit and (function, size) == (asked.function, answer_size(asked)):
-                continue
-            fits = data[1] == function and (function not in READS or data[2] == size - REFUSAL_SIZE)
-            if fits and len(data) >= size and crc(data[: size - 2]) == data[size - 2] | data[size - 1] << 8:
-                del data[:size]
-                self.skipped += 1
-                return len(data) >= 3
-        return False
+    def _late_size(self, asked: Ask) -> int:
+        """Return how long the older answer is that begins here; 0 where none does that can be told apart."""
+        wanted = asked.answer_head() if self._data[0] == asked.unit else b""
+        for head, size in self._owed.of(self._data[0]):
+            if head != wanted and self._data.startswith(head[: len(self._data) - 1], 1):
+                return AROUND + size
+        return 0
 
 
 def _shown(data: bytearray) -> str:
-    return hexlify(data[:16], " ").decode()
+    return data[:16].hex(" ")
