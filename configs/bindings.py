@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configs.asset_list import named_assets
+from configs.links import link_of, own_problems, shared_problems
 from configs.problems import nearest
 from configs.profiles import load_profile, profile_ids
 from configs.schema import DeviceModel, SiteFile
@@ -30,6 +31,8 @@ def device_problems(model: SiteFile) -> Iterator[Problem]:
             if asset_id in device_of:
                 yield path, f"'{asset_id}' is served by device '{device_of[asset_id]}' already"
             device_of[asset_id] = device.id
+    for index, path, problem in shared_problems(model.devices):
+        yield ("devices", index, *path), problem
 
 
 def unserved_problems(model: SiteFile) -> Iterator[Problem]:
@@ -58,6 +61,10 @@ def kw_per_a(connector: Connector) -> float:
 
 
 def _own_problems(model: SiteFile, device: DeviceModel, index: int) -> Iterator[Problem]:
+    for path, problem in own_problems(device):
+        yield ("devices", index, *path), problem
+    if device.link is not None and device.link.serial is not None and device.unit == 0:
+        yield ("devices", index, "unit"), "0 speaks to all devices of a serial line, and none answers"
     if device.poll_s >= model.control.stale_s:
         yield (
             ("devices", index, "poll_s"),
@@ -85,6 +92,10 @@ def _fitting_profile(source: YamlFile, index: int, device: DeviceModel, kinds: d
             ("devices", index, "assets"),
             f"profile {profile.profile_id} serves one asset, not {len(device.assets)}",
         )
+    if profile.protocol is Protocol.OPCUA and device.link is not None:
+        raise source.error(
+            ("devices", index, "link"), f"profile {profile.profile_id} speaks OPC UA: give host and port"
+        )
     return profile
 
 
@@ -107,14 +118,16 @@ def _serves_several(profile: Profile) -> bool:
 
 
 def _binding(profile: Profile, device: DeviceModel, connectors: dict[str, Connector]) -> DeviceBinding:
+    link = link_of(device)
     return DeviceBinding(
         device_id=device.id,
         profile=profile,
-        host=device.host,
-        port=device.port,
+        host=getattr(link, "host", str(link)),
+        port=getattr(link, "port", 0),
         unit=device.unit,
         asset_ids=device.assets,
         poll_s=device.poll_s,
+        link=link,
         kw_per_a={
             asset_id: kw_per_a(connectors[asset_id]) for asset_id in device.assets if asset_id in connectors
         },

@@ -56,10 +56,13 @@ class Pace:
     last_retry_s: float = LAST_RETRY_S
 
 
+USUAL = Pace()
+
+
 class ModbusLink:
     """Checked transactions over a transport; ``is_rtu`` where frames have a checksum and no number."""
 
-    def __init__(self, transport: Transport, pace: Pace = Pace(), *, is_rtu: bool = False) -> None:  # noqa: B008  frozen
+    def __init__(self, transport: Transport, pace: Pace = USUAL, *, is_rtu: bool = False) -> None:
         self._counters = LinkCounters()
         self._transport = transport
         self._pace = pace
@@ -165,15 +168,16 @@ class ModbusLink:
             await self._checked(fence, silence, device_id, timeout_s)
         self._owed.settle(ask.unit)
 
-    async def _checked(
-        self, ask: Ask, silence: Silence, device_id: str, timeout_s: float
-    ) -> tuple[int, ...]:
+    async def _checked(self, ask: Ask, silence: Silence, device_id: str, timeout_s: float) -> tuple[int, ...]:
         """Make one transaction and keep the books of failures."""
         self._counters.requests += 1
         began_s = asyncio.get_running_loop().time()
         within_s = silence.patience_s(timeout_s)
         try:
             words = await self._exchange(ask, device_id, within_s)
+        except asyncio.CancelledError:
+            self._unanswered(ask, silence, timeout_s)
+            raise
         except TimeoutError:
             self._counters.timeouts += 1
             silence.cause = f"no answer within {within_s:g} s"
@@ -241,9 +245,7 @@ class ModbusLink:
         self._owed.add(ask)
         silence.unheard(now_s, quiet_s=timeout_s)
 
-    async def _garbled(
-        self, ask: Ask, silence: Silence, timeout_s: float, *, is_frame: bool = False
-    ) -> None:
+    async def _garbled(self, ask: Ask, silence: Silence, timeout_s: float, *, is_frame: bool = False) -> None:
         """Begin anew: a network stream at once, a line in silence and only after repeated nonsense by reopening."""
         if self._framing.has_numbers and not is_frame:
             self.close()

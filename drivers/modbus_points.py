@@ -40,7 +40,10 @@ class ModbusPoints:
         Of the groups ``slow`` and ``once`` a poll (priority FAST) may give what was read before.
         """
         ordered = self._in_order(tuple(refs))
-        words = await self._words_of(ordered, priority)
+        try:
+            words = await self._words_of(ordered, priority)
+        finally:
+            self._let_go()
         found: dict[int, dict[str, Outcome]] = {ref.connector: {} for ref in ordered}
         for ref in ordered:
             found[ref.connector][ref.name] = self._outcome(ref, words, found[ref.connector])
@@ -58,7 +61,10 @@ class ModbusPoints:
         except ValueError as misfit:
             raise Rejected(self._device_id, str(misfit), ref.name) from None
         ask = Ask(self._unit, point.write.function, self._address(point.address, ref.connector), words=words)
-        await self._ask(ask, priority, key=(self._device_id, ref))
+        try:
+            await self._ask(ask, priority, key=(self._device_id, ref))
+        finally:
+            self._let_go()
 
     def rounded(self, ref: PointRef, value: float) -> codec.Value | None:
         """Return the value after it was encoded; raise ``ValueError`` where it does not fit."""
@@ -68,6 +74,11 @@ class ModbusPoints:
     async def close(self) -> None:
         """Drop the connection, also for those who share it."""
         self._link.close()
+
+    def _let_go(self) -> None:
+        """Let others in where the device serves one client at a time."""
+        if not self._profile.keep_open:
+            self._link.rest()
 
     def _in_order(self, refs: tuple[PointRef, ...]) -> list[PointRef]:
         """Return ``refs`` and all that they need, each after what it needs."""
@@ -101,7 +112,9 @@ class ModbusPoints:
             if priority is Priority.FAST and self._is_kept(span, group, now_s)
         }
         words |= await self._read_all([span for span in groups if span not in words], priority)
-        if self._link.renewed != self._renewed:  # another device may be there, or the same with other settings
+        if (
+            self._link.renewed != self._renewed
+        ):  # another device may be there, or the same with other settings
             self._renewed = self._link.renewed
             stale = [span for span in groups if span in self._kept]
             self._kept.clear()

@@ -7,13 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from station.links import Link, TcpLink
+
 
 class Protocol(StrEnum):
-    """The wire that a profile speaks."""
+    """The wire that a profile speaks. ``modbus`` is another name of ``modbus-tcp``: the site says over which link."""
 
     MODBUS_TCP = "modbus-tcp"
     OPCUA = "opcua"
     SUNSPEC = "sunspec"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Protocol | None":
+        return cls.MODBUS_TCP if value == "modbus" else None
 
 
 class Encoding(StrEnum):
@@ -177,6 +183,10 @@ class Profile:
     verified: str
     timeout_s: float = 0.8
     min_gap_s: float = 0.0
+    connect_delay_s: float = 0.0
+    """Between connecting and the first request."""
+    keep_open: bool = True
+    """False: the device serves one client; the connection is closed after each round of requests."""
     max_registers: int = 100
     max_gap: int = 10
     unit_stride: int = 0
@@ -192,7 +202,8 @@ class Profile:
 class DeviceBinding:
     """One device of a site: where it is and which assets it serves, in the order of its connectors.
 
-    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage).
+    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Without a ``link`` it is
+    reached over TCP at ``host`` and ``port``; on a serial link ``host`` is the name of the port and ``port`` is 0.
     """
 
     device_id: str
@@ -203,3 +214,9 @@ class DeviceBinding:
     asset_ids: tuple[str, ...]
     poll_s: float
     kw_per_a: Mapping[str, float] = field(default_factory=dict)
+    link: Link | None = None
+
+    @property
+    def via(self) -> Link:
+        """Return how it is reached."""
+        return self.link or TcpLink(self.host, self.port)

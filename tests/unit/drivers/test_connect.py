@@ -8,6 +8,7 @@ from configs.profiles import load_profile
 from drivers import codec
 from drivers.connect import connect_devices
 from drivers.transport import MemoryTransport, Transport, memory_pair
+from station.links import Link
 from station.measurement import ConnectorReading
 from station.profile import DeviceBinding, Profile
 from tests.unit.drivers.bench import StillClock
@@ -28,7 +29,7 @@ async def test_two_connectors_a_stride_apart_are_read_and_commanded_apart() -> N
     hold(slave, profile, "power_kw", 7000.0, connector=1)
     made: list[MemoryTransport] = []
 
-    def transport_to(host: str, port: int) -> Transport:
+    def transport_to(link: Link) -> Transport:
         made.append(near)
         return near
 
