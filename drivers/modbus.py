@@ -176,7 +176,7 @@ class ModbusLink:
         try:
             words = await self._exchange(ask, device_id, within_s)
         except asyncio.CancelledError:
-            self._unanswered(ask, silence, timeout_s)
+            self._beware(ask, silence, timeout_s)
             raise
         except TimeoutError:
             self._counters.timeouts += 1
@@ -189,11 +189,11 @@ class ModbusLink:
             raise Unreachable(device_id, f"the connection broke: {in_words(failed, timeout_s)}") from None
         except GarbageError as garbage:
             self._counters.nonsense += 1
-            await self._garbled(ask, silence, timeout_s)
+            self._garbled(ask, silence, timeout_s)
             raise Nonsense(device_id, f"garbage instead of an answer ({garbage})") from None
         except Nonsense:
             self._counters.nonsense += 1
-            await self._garbled(ask, silence, timeout_s, is_frame=True)
+            self._garbled(ask, silence, timeout_s, is_frame=True)
             raise
         except NoPath as failed:
             silence.cause = failed.cause
@@ -237,23 +237,24 @@ class ModbusLink:
                 self._framing.feed(await self._transport.receive(0.0))
 
     def _unanswered(self, ask: Ask, silence: Silence, timeout_s: float) -> None:
-        """Leave the unit alone for a while. Where a late answer has no number, none may come unnoticed."""
-        now_s = asyncio.get_running_loop().time()
-        if self._framing.has_numbers:
-            silence.unheard(now_s)
-            return
-        self._owed.add(ask)
-        silence.unheard(now_s, quiet_s=timeout_s)
+        """Leave the unit alone for a while."""
+        silence.unheard(asyncio.get_running_loop().time())
+        self._beware(ask, silence, timeout_s)
 
-    async def _garbled(self, ask: Ask, silence: Silence, timeout_s: float, *, is_frame: bool = False) -> None:
+    def _beware(self, ask: Ask, silence: Silence, timeout_s: float) -> None:
+        """Let no late answer pass for another where it carries no number."""
+        if not self._framing.has_numbers:
+            self._owed.add(ask)
+            silence.keep_quiet(asyncio.get_running_loop().time() + timeout_s)
+
+    def _garbled(self, ask: Ask, silence: Silence, timeout_s: float, *, is_frame: bool = False) -> None:
         """Begin anew: a network stream at once, a line in silence and only after repeated nonsense by reopening."""
         if self._framing.has_numbers and not is_frame:
             self.close()
             return
         if not self._framing.has_numbers:
             self._framing.clear()
-            self._owed.add(ask)
-            silence.keep_quiet(asyncio.get_running_loop().time() + timeout_s)
+        self._beware(ask, silence, timeout_s)
         self._failed(NONSENSE_TO_REOPEN)
 
     def _failed(self, most: int) -> None:

@@ -39,10 +39,9 @@ class Silence:
         self._count = 0
         self._longest_s = max(self._longest_s, after_s)
 
-    def unheard(self, now_s: float, quiet_s: float = 0.0) -> None:
-        """Note that no answer came; ``quiet_s`` is how much later one may still come."""
+    def unheard(self, now_s: float) -> None:
+        """Note that no answer came."""
         self._count += 1
-        self.keep_quiet(now_s + quiet_s)
         if self._count >= SILENCES_TO_SPARE:
             pause_s = FIRST_S * 2.0 ** min(self._count - SILENCES_TO_SPARE, 10)
             self.spared_until_s = now_s + min(pause_s, self._most_s)
