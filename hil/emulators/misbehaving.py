@@ -22,13 +22,17 @@ RESET = object()
 FINISH = object()
 Event = tuple[float, object]
 """After how many seconds which bytes come, or ``RESET`` or ``FINISH``."""
+TICK_S = 1e-6
+"""Between two things that the device sends as fast as it can: the event loop keeps no order at one instant."""
 LOST = "lost on the way"
 """The misdeed whose request the device never performs."""
 
 
 def truth(unit: int, function: int, address: int, generation: int) -> int:
     """Return what a register holds after so many requests."""
-    mixed = (unit * 0x9E3779B1 ^ function * 0x85EBCA6B ^ address * 0xC2B2AE35 ^ generation * 0x27D4EB2F) & 0xFFFFFFFF
+    mixed = (
+        unit * 0x9E3779B1 ^ function * 0x85EBCA6B ^ address * 0xC2B2AE35 ^ generation * 0x27D4EB2F
+    ) & 0xFFFFFFFF
     mixed = (mixed ^ mixed >> 15) * 0x2C1B3C6D & 0xFFFFFFFF
     return (mixed ^ mixed >> 13) & 0xFFFF
 
@@ -47,7 +51,9 @@ class Turn:
     before: bytes
     before_pdu: bytes
 
-    def frame(self, pdu: bytes | None = None, *, unit: int | None = None, transaction: int | None = None) -> bytes:
+    def frame(
+        self, pdu: bytes | None = None, *, unit: int | None = None, transaction: int | None = None
+    ) -> bytes:
         """Return an answer on the wire: the true one, or another."""
         pdu = self.answer if pdu is None else pdu
         unit = self.unit if unit is None else unit
@@ -60,6 +66,12 @@ class Turn:
     def is_read(self) -> bool:
         """Return whether registers are asked for."""
         return self.request[0] in READS
+
+    @property
+    def is_after_another(self) -> bool:
+        """Return whether the answer before had another shape; nobody could tell two equal ones apart without numbers."""
+        size = 2 if self.is_read else 5
+        return bool(self.before_pdu) and self.before_pdu[:size] != self.answer[:size]
 
 
 Misdeed = Callable[[Turn], list[Event]]
@@ -148,11 +160,11 @@ def _duplicate(turn: Turn) -> list[Event]:
 
 
 def _older(turn: Turn) -> list[Event]:
-    return _at_once(turn.before or turn.frame())
+    return _at_once(turn.before) if turn.is_after_another else _wrong_unit(turn)
 
 
 def _older_renumbered(turn: Turn) -> list[Event]:
-    return _at_once(turn.frame(turn.before_pdu or None))
+    return _at_once(turn.frame(turn.before_pdu)) if turn.is_after_another else _wrong_unit(turn)
 
 
 def _exception(turn: Turn) -> list[Event]:
@@ -175,7 +187,9 @@ def _other_value(turn: Turn) -> list[Event]:
 
 def _other_address(turn: Turn) -> list[Event]:
     pdu = turn.answer
-    return _wrong_unit(turn) if turn.is_read else _at_once(turn.frame(pdu[:2] + bytes((pdu[2] ^ 1,)) + pdu[3:]))
+    return (
+        _wrong_unit(turn) if turn.is_read else _at_once(turn.frame(pdu[:2] + bytes((pdu[2] ^ 1,)) + pdu[3:]))
+    )
 
 
 def _noise(turn: Turn) -> list[Event]:
@@ -320,7 +334,15 @@ class MisbehavingDevice:
         name = self._names[int(self.chance.random() * len(self._names))] if is_bad else ""
         answer = b"" if name == LOST else self._perform(unit, request)
         turn = Turn(
-            self.chance, self.timeout_s, self.is_rtu, transaction, unit, request, answer, self._before, self._before_pdu
+            self.chance,
+            self.timeout_s,
+            self.is_rtu,
+            transaction,
+            unit,
+            request,
+            answer,
+            self._before,
+            self._before_pdu,
         )
         if not name:
             events = _at_once(turn.frame())
@@ -381,16 +403,20 @@ class MisbehavingTransport:
         self._is_open = False
 
     async def send(self, data: bytes, timeout_s: float) -> None:  # noqa: ARG002  memory takes all at once
-        """Let the device answer, after whatever it still has to say."""
+        """Let the device answer."""
+        self.answer(data)
+
+    def answer(self, data: bytes) -> None:
+        """Let the device answer a request, after whatever it still has to say."""
         loop = asyncio.get_running_loop()
         now_s = loop.time()
         inbox = self._inbox
         for after_s, what in self._device.answer(data):
-            at_s = self._free_s = max(self._free_s, now_s + after_s)
-            if at_s <= now_s:
+            if after_s <= 0.0 and self._free_s <= now_s:
                 self._hear(inbox, what)
-            else:
-                loop.call_at(at_s, self._hear, inbox, what)
+                continue
+            self._free_s = max(self._free_s + TICK_S, now_s + after_s)
+            loop.call_at(self._free_s, self._hear, inbox, what)
 
     async def receive(self, timeout_s: float) -> bytes:
         """Return what arrived."""
