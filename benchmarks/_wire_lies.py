@@ -1,4 +1,4 @@
-"""How many wrong values pass for right ones: heliodock's link and bare pymodbus in front of the same misbehaving device.
+"""How many wrong values pass for right ones: heliodock's link and bare pymodbus before the same misbehaving device.
 
 Half of all answers are spoilt, in virtual time. Each request differs from the one before in the shape of its answer, as
 neighbouring blocks of a profile do: RTU answers carry no number, and nobody could tell two equal shapes apart.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
+from pymodbus.transport import ModbusProtocol
 
 from drivers.modbus import ModbusLink
 from drivers.modbus_frame import READS, Ask
@@ -92,7 +93,7 @@ async def _ours(transactions: int, is_rtu: bool, seed: int) -> Tally:
 class _Stream(asyncio.Transport):
     """What pymodbus takes for a socket: the same device at its other end."""
 
-    def __init__(self, transport: MisbehavingTransport, protocol: asyncio.Protocol) -> None:
+    def __init__(self, transport: MisbehavingTransport, protocol: ModbusProtocol) -> None:
         super().__init__()
         self._transport = transport
         self._protocol = protocol
@@ -124,7 +125,7 @@ async def _pymodbus(transactions: int, is_rtu: bool, seed: int) -> Tally:
     client = AsyncModbusTcpClient("memory", framer=framer, timeout=TIMEOUT_S, retries=0, reconnect_delay=0)
     inner = client.ctx
 
-    async def connect() -> tuple[asyncio.Transport, asyncio.Protocol]:
+    async def connect() -> tuple[asyncio.Transport, ModbusProtocol]:
         transport = MisbehavingTransport(device)
         await transport.open(TIMEOUT_S)
         protocol = inner.handle_new_connection()

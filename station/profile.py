@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from station.links import Link, TcpLink
+from station.links import Link, SerialLink, TcpLink
 
 
 class Protocol(StrEnum):
@@ -202,8 +202,9 @@ class Profile:
 class DeviceBinding:
     """One device of a site: where it is and which assets it serves, in the order of its connectors.
 
-    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Without a ``link`` it is
-    reached over TCP at ``host`` and ``port``; on a serial link ``host`` is the name of the port and ``port`` is 0.
+    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Without a
+    serial ``link`` it is reached at ``host`` and ``port`` (a ``TcpLink`` adds its framing); with one ``host`` is the name
+    of the serial port and ``port`` is 0.
     """
 
     device_id: str
@@ -219,4 +220,9 @@ class DeviceBinding:
     @property
     def via(self) -> Link:
         """Return how it is reached."""
-        return self.link or TcpLink(self.host, self.port)
+        match self.link:
+            case SerialLink():
+                return self.link
+            case TcpLink(framing=framing):
+                return TcpLink(self.host, self.port, framing)
+        return TcpLink(self.host, self.port)

@@ -69,7 +69,7 @@ class Turn:
 
     @property
     def is_after_another(self) -> bool:
-        """Return whether the answer before had another shape; nobody could tell two equal ones apart without numbers."""
+        """Return whether the answer before had another shape; nobody could tell two equal ones apart."""
         size = 2 if self.is_read else 5
         return bool(self.before_pdu) and self.before_pdu[:size] != self.answer[:size]
 
@@ -204,7 +204,7 @@ def _nothing(turn: Turn) -> list[Event]:  # noqa: ARG001  silence needs nothing 
     return []
 
 
-def _reset(turn: Turn) -> list[Event]:
+def _reset(turn: Turn) -> list[Event]:  # noqa: ARG001  it looks the same for every request
     return [(0.0, RESET)]
 
 
