@@ -203,7 +203,7 @@ class DeviceBinding:
     """One device of a site: where it is and which assets it serves, in the order of its connectors.
 
     ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Without a
-    serial ``link`` it is reached at ``host`` and ``port`` (a ``TcpLink`` adds its framing); with one ``host`` is the name
+    serial ``link`` it is at ``host`` and ``port`` (a ``TcpLink`` adds its framing); with one ``host`` is the name
     of the serial port and ``port`` is 0.
     """
 
