@@ -29,7 +29,9 @@ def compiled(*names: str) -> Iterator[list[Path]]:
 @contextmanager
 def servers(program: Path, count: int) -> Iterator[list[int]]:
     """Give the ports of as many servers in one process of their own."""
-    process = subprocess.Popen([program, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [program, str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     try:
