@@ -86,6 +86,8 @@ async def _under_load(ports: list[int], duration_s: float) -> Load:
     await asyncio.sleep(duration_s)
     load.core_fraction = (process_time() - used_s) / (loop.time() - began_s)
     for task in (*others, *pollers):
+        if task.done():
+            task.result()
         task.cancel()
     await asyncio.gather(*others, *pollers, return_exceptions=True)
     return load
@@ -110,12 +112,13 @@ def _binding(number: int, port: int, profile: Profile, period_s: float) -> Devic
 async def _look(board: Board, clock: WallClock, load: Load) -> None:
     """Note the age of each fast point again and again."""
     while True:
-        snapshot = board.snapshot(clock.now())
+        now = clock.now()
+        snapshot = board.snapshot(now)
         for number in range(SLOW, SLOW + FAST):
             reading = snapshot.readings[f"asset{number}"]
             if isinstance(reading, NoReading):
                 raise SystemExit(f"asset{number}: {reading.cause}")
-            load.ages.append((snapshot.now.mono_s - reading.measured_s) / FAST_S)
+            load.ages.append((now.mono_s - reading.measured_s) / FAST_S)
         await asyncio.sleep(SAMPLE_S)
 
 
