@@ -24,17 +24,17 @@ INTEGER_BITS = {
     Encoding.INT64: (64, True),
 }
 FLOAT_FORMATS = {Encoding.FLOAT32: ">f", Encoding.FLOAT64: ">d"}
+REGISTERS = {
+    **{encoding: max(16, bits) // 16 for encoding, (bits, _) in INTEGER_BITS.items()},
+    **{encoding: struct.calcsize(form) // 2 for encoding, form in FLOAT_FORMATS.items()},
+}
 ROUNDING_SLACK = 1e-6
 """How much of a step may be missing: 15.9999999 steps become 16 and are not cut to 15."""
 
 
 def register_count(point: Point) -> int:
     """Return how many 16-bit registers the point takes."""
-    if point.encoding is Encoding.STRING:
-        return point.length
-    if point.encoding in FLOAT_FORMATS:
-        return struct.calcsize(FLOAT_FORMATS[point.encoding]) // 2
-    return max(16, INTEGER_BITS[point.encoding][0]) // 16
+    return point.length if point.encoding is Encoding.STRING else REGISTERS[point.encoding]
 
 
 def decode(point: Point, words: Sequence[int]) -> Value | None:
@@ -143,6 +143,8 @@ def _ordered(point: Point, words: Sequence[int]) -> Sequence[int]:
 
 def _is_not_available(point: Point, raw: int | float) -> bool:
     """Return whether a raw number is one of the patterns that mean "none"; for a float NaN always does."""
+    if not point.not_available:
+        return raw != raw  # noqa: PLR0124  only NaN differs from itself
     if isinstance(raw, float):
         return math.isnan(raw) or any(raw == pattern for pattern in point.not_available)
     mask = (1 << max(16, INTEGER_BITS[point.encoding][0])) - 1

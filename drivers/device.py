@@ -32,6 +32,7 @@ class Device:
         self._local: dict[str, bool] = {}
         self._signs_of_life: dict[str, tuple[tuple[Outcome, ...], float]] = {}
         self._written: dict[str, WriteResult] = {}
+        self._refs = self._polled()
 
     @property
     def device_id(self) -> str:
@@ -56,7 +57,7 @@ class Device:
         """Return a reading, or why there is none, for each asset. ``measured_s`` errs towards too old."""
         measured_s = clock.now().mono_s
         self._leave_alone(measured_s)
-        outcomes = await self._wire.read(self._polled(), Priority.FAST)
+        outcomes = await self._wire.read(self._refs, Priority.FAST)
         readings: dict[str, AssetReading | NoReading] = {}
         for connector, asset_id in enumerate(self.binding.asset_ids):
             own = {ref.name: outcome for ref, outcome in outcomes.items() if ref.connector == connector}
@@ -133,16 +134,17 @@ class Device:
             ):
                 raise Unreachable(self.device_id, "left alone until it has fallen back")
 
-    def _polled(self) -> list[PointRef]:
+    def _polled(self) -> tuple[PointRef, ...]:
+        """Return the points that every poll reads."""
         profile = self.binding.profile
         watchdog = profile.watchdog.points if profile.watchdog else ()
         names = dict.fromkeys((*READ_NAMES[profile.kind], *profile.alive, *watchdog))
-        return [
+        return tuple(
             PointRef(connector, name)
             for connector, _ in enumerate(self.binding.asset_ids)
             for name in names
             if name in profile.points and profile.points[name].readable
-        ]
+        )
 
     def _reading(
         self, asset_id: str, outcomes: Mapping[str, Outcome], measured_s: float
