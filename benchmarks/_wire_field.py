@@ -1,7 +1,8 @@
 """The field layer under load: 200 devices polled once and 50 polled ten times a second, with their real pollers.
 
-The devices are the demonstration's batteries and meters; their servers run on libmodbus in another process. Registers of
-those servers stand still, so the profiles' sign of life is left out. Every ``WRITE_EVERY_S`` one battery gets a setpoint.
+The devices are the demonstration's batteries and meters; their servers run on libmodbus in another process. Registers
+of those servers stand still, so the profiles' sign of life is left out. Every ``WRITE_EVERY_S`` one battery gets a
+setpoint.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from drivers.connect import connect_devices
 from drivers.device import Device
 from drivers.modbus import ModbusLink
 from drivers.modbus_frame import Ask
-from drivers.poller import Poller
+from drivers.poller import Poller, phase_s
 from drivers.transport import SocketTransport
 from drivers.turns import Priority
 from drivers.watchdog import Guard
@@ -74,7 +75,11 @@ async def _under_load(ports: list[int], duration_s: float) -> Load:
     devices = connect_devices(bindings, {f"asset{n}": Guard(60.0, 0.0) for n in range(SLOW)})
     clock = WallClock(datetime(2026, 6, 1, tzinfo=UTC))
     board = Board([f"asset{number}" for number in range(len(ports))])
-    pollers = [asyncio.create_task(Poller(device, board, clock).run()) for device in devices]
+    phases_s = [phase_s(n, len(devices), device.binding.poll_s, 1.0) for n, device in enumerate(devices)]
+    pollers = [
+        asyncio.create_task(Poller(device, board, clock, phase_s=phase).run())
+        for device, phase in zip(devices, phases_s, strict=True)
+    ]
     await asyncio.sleep(SETTLE_S)
     load = Load()
     loop = asyncio.get_running_loop()

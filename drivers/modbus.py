@@ -95,10 +95,11 @@ class ModbusLink:
         silence = self._silences.get(ask.unit)
         if silence is None:
             silence = self._silences[ask.unit] = Silence(self._pace.back_off_s)
-        try:
-            await self._turn(silence, device_id, priority, key)
-        except SupersededError:
-            raise Rejected(device_id, "replaced by a newer setpoint before it was sent") from None
+        if silence.is_troubled or not self._turns.take_at_once():
+            try:
+                await self._turn(silence, device_id, priority, key)
+            except SupersededError:
+                raise Rejected(device_id, "replaced by a newer setpoint before it was sent") from None
         try:
             if not self._transport.is_open:
                 await self._open(device_id, timeout_s)

@@ -24,7 +24,7 @@ Words = tuple[int, ...] | DriverError
 class _Task:
     """Reading certain points: where each of them and of those that they need lies, in the order of their decoding.
 
-    ``groups`` says how often each place is read: the ``fast`` ones always, while what is in the ``lasting`` ones is kept.
+    ``groups`` says how often each place is read: the ``fast`` ones always, what is in the ``lasting`` ones is kept.
     ``split`` are the numbers whose parts lie apart.
     """
 

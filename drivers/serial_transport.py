@@ -26,7 +26,7 @@ class SerialTransport:
 
     def __init__(self, link: SerialLink) -> None:
         self._link = link
-        self._inbox = Inbox()
+        self._inbox: Inbox | None = None
         self._port: serial.Serial | None = None
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class SerialTransport:
     @property
     def is_open(self) -> bool:
         """Return whether the port is open and its cable was there when last looked at."""
-        return self._port is not None and not self._inbox.is_broken
+        return self._inbox is not None and not self._inbox.is_broken
 
     async def open(self, timeout_s: float) -> None:  # noqa: ARG002  a port opens at once or not at all
         """Open the port and drop what it had received before; raise ``OSError``."""
@@ -51,40 +51,41 @@ class SerialTransport:
             exclusive=True,
         )
         port.reset_input_buffer()
-        self._inbox = Inbox()
-        self._port = port
-        asyncio.get_running_loop().add_reader(port.fileno(), self._readable, port.fileno())
+        self._port, self._inbox = port, Inbox()
+        asyncio.get_running_loop().add_reader(port.fileno(), _read, port.fileno(), self._inbox)
 
     def close(self) -> None:
         """Give the port back."""
-        if self._port is None:
+        if self._port is None or self._inbox is None:
             return
         asyncio.get_running_loop().remove_reader(self._port.fileno())
         self._port.close()
-        self._port = None
+        self._inbox.close()
+        self._port = self._inbox = None
 
     async def send(self, data: bytes, timeout_s: float) -> None:
         """Hand over the bytes; a frame is far shorter than what a port takes at once."""
-        if self._port is None or self._inbox.is_broken:
+        if self._port is None or self._inbox is None or self._inbox.is_broken:
             raise ConnectionResetError("the serial port is gone")
         if os.write(self._port.fileno(), data) < len(data):
             raise TimeoutError(f"the port took no more within {timeout_s:g} s")
 
     async def receive(self, timeout_s: float) -> bytes:
         """Return what arrived."""
-        if self._port is None:
+        if self._inbox is None:
             raise ConnectionResetError("the serial port is not open")
         return await self._inbox.take(timeout_s)
 
-    def _readable(self, descriptor: int) -> None:
-        try:
-            data = os.read(descriptor, CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
-            self._inbox.put(data)
-            return
-        self._inbox.fail("the serial port is gone")
-        asyncio.get_running_loop().remove_reader(descriptor)
+
+def _read(descriptor: int, inbox: Inbox) -> None:
+    try:
+        data = os.read(descriptor, CHUNK)
+    except BlockingIOError:
+        return
+    except OSError:
+        data = b""
+    if data:
+        inbox.put(data)
+        return
+    inbox.fail("the serial port is gone")
+    asyncio.get_running_loop().remove_reader(descriptor)

@@ -19,13 +19,18 @@ class Silence:
 
     def __init__(self, most_s: float) -> None:
         self.cause = ""
-        self.quiet_until_s = float("-inf")
+        self.quiet_until_s = 0.0
         """Until then a late answer may come, and the next request waits."""
-        self.spared_until_s = float("-inf")
+        self.spared_until_s = 0.0
         """Until then requests fail at once, so that other units need not wait for this one."""
         self._most_s = most_s
         self._count = 0
         self._longest_s = 0.0
+
+    @property
+    def is_troubled(self) -> bool:
+        """Return whether anything speaks against asking now."""
+        return self.quiet_until_s > 0.0 or self._count > 0
 
     def patience_s(self, timeout_s: float) -> float:
         """Return how long to wait for an answer."""
@@ -37,6 +42,7 @@ class Silence:
     def heard(self, after_s: float) -> None:
         """Note an answer and how long it took."""
         self._count = 0
+        self.quiet_until_s = 0.0
         self._longest_s = max(self._longest_s, after_s)
 
     def unheard(self, now_s: float) -> None:

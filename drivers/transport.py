@@ -40,14 +40,20 @@ class Transport(Protocol):
 
 
 class Inbox:
-    """Bytes that came and that nobody has taken yet. It has one reader."""
+    """Bytes that came and that nobody has taken yet. It has one reader.
 
-    __slots__ = ("_data", "_failed", "_waiter")
+    One timer is kept for many waits: most end long before it rings, and then it is not worth a new one.
+    """
+
+    __slots__ = ("_data", "_deadline_s", "_failed", "_loop", "_timer", "_waiter")
 
     def __init__(self) -> None:
         self._data = bytearray()
         self._failed = ""
         self._waiter: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline_s = 0.0
 
     @property
     def is_broken(self) -> bool:
@@ -67,13 +73,11 @@ class Inbox:
     async def take(self, timeout_s: float) -> bytes:
         """Return what came, at least one byte; raise ``TimeoutError`` or ``ConnectionResetError``."""
         if not self._data and not self._failed and timeout_s > 0.0:
-            loop = asyncio.get_running_loop()
-            self._waiter = loop.create_future()
-            timer = loop.call_later(timeout_s, self._wake)
+            self._waiter = self._loop.create_future()
+            self._ring_at(self._loop.time() + timeout_s)
             try:
                 await self._waiter
             finally:
-                timer.cancel()
                 self._waiter = None
         if self._data:
             data = bytes(self._data)
@@ -82,6 +86,25 @@ class Inbox:
         if self._failed:
             raise ConnectionResetError(self._failed)
         raise TimeoutError
+
+    def close(self) -> None:
+        """Let no timer ring any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring_at(self, deadline_s: float) -> None:
+        """Wake the reader at ``deadline_s``, or see then that the deadline was moved."""
+        self._deadline_s = deadline_s
+        if self._timer is None or self._timer.when() > deadline_s:
+            self.close()
+            self._timer = self._loop.call_at(deadline_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is not None and self._loop.time() < self._deadline_s:
+            self._ring_at(self._deadline_s)
+        else:
+            self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -108,7 +131,7 @@ class SocketTransport:
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._inbox = Inbox()
+        self._inbox: Inbox | None = None
         self._stream: asyncio.Transport | None = None
 
     def __str__(self) -> str:
@@ -117,29 +140,30 @@ class SocketTransport:
     @property
     def is_open(self) -> bool:
         """Return whether the socket is there and neither side has closed it."""
-        return self._stream is not None and not self._inbox.is_broken and not self._stream.is_closing()
+        return self._inbox is not None and self._stream is not None and not self._inbox.is_broken
 
     async def open(self, timeout_s: float) -> None:
         """Connect within ``timeout_s``."""
         self.close()
-        inbox = self._inbox = Inbox()
+        inbox = Inbox()
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(timeout_s):
             stream, _ = await loop.create_connection(lambda: _Stream(inbox), self.host, self.port)
         raw = stream.get_extra_info("socket")
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._stream = stream
+        self._stream, self._inbox = stream, inbox
 
     def close(self) -> None:
         """Drop the connection at once."""
-        if self._stream is not None:
+        if self._stream is not None and self._inbox is not None:
             self._stream.abort()
-            self._stream = None
+            self._inbox.close()
+        self._stream = self._inbox = None
 
     async def send(self, data: bytes, timeout_s: float) -> None:
         """Hand the bytes to the system. They are few; where it takes none for long, the peer is away."""
-        if self._stream is None or self._inbox.is_broken:
+        if self._stream is None or self._inbox is None or self._inbox.is_broken:
             raise ConnectionResetError(CLOSED)
         if self._stream.get_write_buffer_size() > MOST_UNSENT:
             raise TimeoutError(f"nothing was taken within {timeout_s:g} s")
@@ -147,7 +171,7 @@ class SocketTransport:
 
     async def receive(self, timeout_s: float) -> bytes:
         """Return what arrived."""
-        if self._stream is None:
+        if self._inbox is None:
             raise ConnectionResetError("not connected")
         return await self._inbox.take(timeout_s)
 

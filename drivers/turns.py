@@ -52,10 +52,16 @@ class Turns:
         """Return whether somebody has the turn."""
         return self._is_taken
 
+    def take_at_once(self) -> bool:
+        """Take the turn where nobody has it; return whether that was so."""
+        if self._is_taken:
+            return False
+        self._is_taken = True
+        return True
+
     async def take(self, priority: Priority, key: Hashable = None) -> None:
         """Wait for the turn; ``pass_on`` must follow. Raises ``SupersededError`` as ``turn`` does."""
-        if not self._is_taken:
-            self._is_taken = True
+        if self.take_at_once():
             return
         self._supersede(key)
         self._number += 1

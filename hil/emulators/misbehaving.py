@@ -384,23 +384,24 @@ class MisbehavingTransport:
 
     def __init__(self, device: MisbehavingDevice) -> None:
         self._device = device
-        self._inbox = Inbox()
-        self._is_open = False
+        self._inbox: Inbox | None = None
         self._free_s = 0.0
 
     @property
     def is_open(self) -> bool:
         """Return whether the connection stands."""
-        return self._is_open and not self._inbox.is_broken
+        return self._inbox is not None and not self._inbox.is_broken
 
     async def open(self, timeout_s: float) -> None:  # noqa: ARG002  it always opens
         """Connect."""
-        self._is_open = True
+        self.close()
         self._inbox = Inbox()
 
     def close(self) -> None:
         """Drop the connection."""
-        self._is_open = False
+        if self._inbox is not None:
+            self._inbox.close()
+        self._inbox = None
 
     async def send(self, data: bytes, timeout_s: float) -> None:  # noqa: ARG002  memory takes all at once
         """Let the device answer."""
@@ -420,11 +421,15 @@ class MisbehavingTransport:
 
     async def receive(self, timeout_s: float) -> bytes:
         """Return what arrived."""
+        if self._inbox is None:
+            raise ConnectionResetError("not connected")
         return await self._inbox.take(timeout_s)
 
-    def _hear(self, inbox: Inbox, what: object) -> None:
+    def _hear(self, inbox: Inbox | None, what: object) -> None:
         if self._device.is_rtu:
             inbox = self._inbox
+        if inbox is None:
+            return
         if isinstance(what, bytes):
             inbox.put(what)
         else:
