@@ -8,13 +8,13 @@ setpoint.
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from time import process_time
 
 import structlog
 
 from benchmarks._modbus_peers import compiled, servers
 from configs.profiles import load_profile
+from controller.clock import LiveClock
 from drivers import codec
 from drivers.board import Board
 from drivers.connect import connect_devices
@@ -25,7 +25,6 @@ from drivers.poller import Poller, phase_s
 from drivers.transport import SocketTransport
 from drivers.turns import Priority
 from drivers.watchdog import Guard
-from hil.clocks import WallClock
 from station.measurement import NoReading
 from station.profile import DeviceBinding, Profile
 
@@ -73,7 +72,7 @@ async def _under_load(ports: list[int], duration_s: float) -> Load:
         for number, port in enumerate(ports)
     ]
     devices = connect_devices(bindings, {f"asset{n}": Guard(60.0, 0.0) for n in range(SLOW)})
-    clock = WallClock(datetime(2026, 6, 1, tzinfo=UTC))
+    clock = LiveClock()
     board = Board([f"asset{number}" for number in range(len(ports))])
     phases_s = [phase_s(n, len(devices), device.binding.poll_s, 1.0) for n, device in enumerate(devices)]
     pollers = [
@@ -114,7 +113,7 @@ def _binding(number: int, port: int, profile: Profile, period_s: float) -> Devic
     return DeviceBinding(f"device{number}", profile, "127.0.0.1", port, 1, (f"asset{number}",), period_s)
 
 
-async def _look(board: Board, clock: WallClock, load: Load) -> None:
+async def _look(board: Board, clock: LiveClock, load: Load) -> None:
     """Note the age of each fast point again and again."""
     while True:
         now = clock.now()
@@ -127,7 +126,7 @@ async def _look(board: Board, clock: WallClock, load: Load) -> None:
         await asyncio.sleep(SAMPLE_S)
 
 
-async def _command(devices: tuple[Device, ...], clock: WallClock, load: Load) -> None:
+async def _command(devices: tuple[Device, ...], clock: LiveClock, load: Load) -> None:
     """Command one battery after another, and note how long it takes until each holds its setpoint."""
     loop = asyncio.get_running_loop()
     number = 0

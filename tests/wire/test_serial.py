@@ -92,11 +92,14 @@ async def test_an_absent_unit_is_silent_and_the_line_stays_usable(rtu_slave: Pat
         link = link_at(joined.ends[0])
         with pytest.raises(Unreachable, match=r"no answer within 0\.1 s"):
             await ask(link, Ask(9, 3, 0, 1), timeout_s=0.1)
-        with suppress(Unreachable):  # libmodbus takes what follows a request to another unit for its answer
-            await ask(link, Ask(SLAVE_UNIT, 3, 1, 1), timeout_s=0.1)
-        with suppress(Unreachable):  # libmodbus takes what follows a request to another unit for its answer
-            await ask(link, Ask(SLAVE_UNIT, 3, 1, 1), timeout_s=0.1)
-        assert await ask(link, Ask(SLAVE_UNIT, 3, 1, 1)) == (40503,)
+        async with asyncio.timeout(
+            3.0
+        ):  # libmodbus takes what follows a request to another unit for its answer
+            while True:
+                with suppress(Unreachable):
+                    assert await ask(link, Ask(SLAVE_UNIT, 3, 1, 1), timeout_s=0.1) == (40503,)
+                    break
+                await asyncio.sleep(0.1)
         link.close()
 
 
