@@ -14,7 +14,7 @@ from station.clock import Clock
 from station.errors import DriverError
 from station.measurement import NoReading
 
-RETRY_S = (0.5, 2.0, 5.0)
+RETRY_S = (0.1, 0.2, 1.0)
 """Wall seconds before the first, the second and every further retry of a device that does not answer."""
 ARM_RETRY_S = 10.0
 FAILURES_TO_BE_LOST = 2
