@@ -27,8 +27,9 @@ from station.measurement import NoReading
 from station.profile import DeviceBinding, Profile
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
+NOW = Instant(START, 0.0)
 KINDS = ("reset", "end of stream", "half open", "frozen", "reboot", "restart")
-DOWN_S = {"frozen": (0.5, 20.0), "reboot": (5.0, 40.0), "restart": (0.2, 2.0)}
+DOWN_S = {"frozen": (3.0, 20.0), "reboot": (5.0, 40.0), "restart": (0.2, 2.0)}
 """How long a device is away; it is well again at once after the others."""
 ANSWER_S = 0.01
 GIVEN_UP_S = 30.0
@@ -226,8 +227,9 @@ def in_memory(events: int, seed: int) -> Times:
 
 
 async def _in_memory(events: int, seed: int) -> Times:
-    chance, times, server = random.Random(seed), Times(), Server()
-    await _befall(server, _binding(0, _profile()), lambda: MemoryLine(server), chance, _kinds(events), times)
+    times, server = Times(), Server()
+    patient = Patient(server, _binding(0, _profile()), MemoryLine(server))
+    await patient.suffer(_kinds(events), random.Random(seed), times)
     return times
 
 
@@ -243,11 +245,8 @@ async def _at_sockets(events: int, seed: int) -> Times:
     async def one(number: int, kind: str) -> None:
         server = SocketServer()
         await server.listen()
-        binding = _binding(server.port, profile)
-        chance = random.Random(seed + number)
-        await _befall(
-            server, binding, lambda: SocketTransport("127.0.0.1", server.port), chance, (kind,), times
-        )
+        patient = Patient(server, _binding(server.port, profile), SocketTransport("127.0.0.1", server.port))
+        await patient.suffer((kind,), random.Random(seed + number), times)
         server.close()
 
     await asyncio.gather(*(one(number, kind) for number, kind in enumerate(_kinds(events))))
@@ -266,65 +265,67 @@ def _binding(port: int, profile: Profile) -> DeviceBinding:
     return DeviceBinding("meter", profile, "127.0.0.1", port, 1, ("grid",), 1.0)
 
 
-async def _befall(
-    server: Server,
-    binding: DeviceBinding,
-    transport: Callable[[], Transport],
-    chance: random.Random,
-    kinds: Sequence[str],
-    times: Times,
-) -> None:
-    """Let the events happen to one polled device, and note the times."""
-    loop, board = asyncio.get_running_loop(), Board(["grid"])
-    opened: list[float] = []
+class Watched:
+    """A transport that notes how often it was opened."""
 
-    class Watched:
-        """Notes when a connection was opened."""
+    def __init__(self, inner: Transport) -> None:
+        self.openings = 0
+        self._inner = inner
+        self.close, self.send, self.receive = inner.close, inner.send, inner.receive
 
-        def __init__(self, inner: Transport) -> None:
-            self._inner = inner
-            self.close, self.send, self.receive = inner.close, inner.send, inner.receive
+    @property
+    def is_open(self) -> bool:
+        """Return whether the connection stands."""
+        return self._inner.is_open
 
-        @property
-        def is_open(self) -> bool:
-            return self._inner.is_open
+    async def open(self, timeout_s: float) -> None:
+        """Connect."""
+        self.openings += 1
+        await self._inner.open(timeout_s)
 
-        async def open(self, timeout_s: float) -> None:
-            opened.append(loop.time())
-            await self._inner.open(timeout_s)
 
-    (device,) = connect_devices([binding], {}, transport_to=lambda _: Watched(transport()))
-    polling = asyncio.create_task(Poller(device, board, _LoopClock()).run())
-    await asyncio.sleep(3.0)
-    for kind in kinds:
-        await asyncio.sleep(chance.uniform(0.0, 1.0))
-        began_s, errors, openings = loop.time(), _errors(board), len(opened)
-        healing = asyncio.create_task(server.suffer(kind, chance.uniform(*DOWN_S.get(kind, (0.0, 0.0)))))
-        await _until(lambda: _errors(board) > errors or len(opened) > openings, healing)
+class Patient:
+    """A polled device to which events happen."""
+
+    def __init__(self, server: Server, binding: DeviceBinding, transport: Transport) -> None:
+        self._server = server
+        self._watched = Watched(transport)
+        self._board = Board(binding.asset_ids)
+        (device,) = connect_devices([binding], {}, transport_to=lambda _: self._watched)
+        self._poller = Poller(device, self._board, _LoopClock())
+
+    async def suffer(self, kinds: Sequence[str], chance: random.Random, times: Times) -> None:
+        """Let events of these kinds happen, one after another, and note the times."""
+        polling = asyncio.create_task(self._poller.run())
+        await asyncio.sleep(3.0)
+        for kind in kinds:
+            await asyncio.sleep(chance.uniform(0.0, 1.0))
+            await self._one(kind, chance.uniform(*DOWN_S.get(kind, (0.0, 0.0))), times)
+        polling.cancel()
+        await asyncio.gather(polling, return_exceptions=True)
+
+    async def _one(self, kind: str, down_s: float, times: Times) -> None:
+        loop = asyncio.get_running_loop()
+        began_s, before = loop.time(), self._noticed()
+        healing = asyncio.create_task(self._server.suffer(kind, down_s))
+        await _until(lambda: self._noticed() > before)
         times.detection_s.append(loop.time() - began_s)
         await healing
         healed_s = loop.time()
-        await _until(lambda: _is_read_since(board, healed_s), None)
+        await _until(lambda: self._read_s() >= healed_s)
         times.recovery_s.append(loop.time() - healed_s)
-    polling.cancel()
-    await asyncio.gather(polling, return_exceptions=True)
+
+    def _noticed(self) -> int:
+        return self._board.snapshot(NOW).errors["grid"] + self._watched.openings
+
+    def _read_s(self) -> float:
+        reading = self._board.snapshot(NOW).readings["grid"]
+        return -1.0 if isinstance(reading, NoReading) else reading.measured_s
 
 
-async def _until(is_so: Callable[[], bool], healing: "asyncio.Task[None] | None") -> None:
-    """Look until something is so; a device that was away so shortly that nobody asked it need not be noticed."""
+async def _until(is_so: Callable[[], bool]) -> None:
     for _ in range(int(GIVEN_UP_S / LOOK_S)):
         if is_so():
             return
         await asyncio.sleep(LOOK_S)
-        if healing is not None and healing.done() and healing.exception() is not None:
-            await healing
     raise SystemExit(f"not so within {GIVEN_UP_S:g} s")
-
-
-def _errors(board: Board) -> int:
-    return board.snapshot(Instant(START, 0.0)).errors["grid"]
-
-
-def _is_read_since(board: Board, since_s: float) -> bool:
-    reading = board.snapshot(Instant(START, 0.0)).readings["grid"]
-    return not isinstance(reading, NoReading) and reading.measured_s >= since_s
