@@ -7,7 +7,9 @@ phrase that an operator understands; the caller adds the device and the point.
 
 import math
 import struct
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from station.profile import CANONICAL_FACTORS, Encoding, Point
 
@@ -24,6 +26,15 @@ INTEGER_BITS = {
     Encoding.INT64: (64, True),
 }
 FLOAT_FORMATS = {Encoding.FLOAT32: ">f", Encoding.FLOAT64: ">d"}
+_PLAIN_FORMATS = {
+    **FLOAT_FORMATS,
+    Encoding.UINT16: ">H",
+    Encoding.INT16: ">h",
+    Encoding.UINT32: ">I",
+    Encoding.INT32: ">i",
+    Encoding.UINT64: ">Q",
+    Encoding.INT64: ">q",
+}
 REGISTERS = {
     **{encoding: max(16, bits) // 16 for encoding, (bits, _) in INTEGER_BITS.items()},
     **{encoding: struct.calcsize(form) // 2 for encoding, form in FLOAT_FORMATS.items()},
@@ -42,6 +53,27 @@ def decode(point: Point, words: Sequence[int]) -> Value | None:
     if len(words) != register_count(point):
         raise ValueError(f"{len(words)} registers instead of {register_count(point)}")
     return decode_raw(point, _raw_of_words(point, words))
+
+
+def decoder(point: Point) -> Callable[[Sequence[int]], Value | None]:
+    """Return ``decode`` for one point: usual numbers at once, and whatever is special by ``decode`` itself."""
+    form = _PLAIN_FORMATS.get(point.encoding)
+    if form is None or point.symbols or point.bits is not None:
+        return partial(decode, point)
+    count, scale, bias, sign = register_count(point), point.scale, point.bias, point.sign
+    low, high = point.valid or (-sys.float_info.max, sys.float_info.max)
+    pack, unpack = struct.Struct(f">{count}H").pack, struct.Struct(form).unpack
+    is_little, has_none = point.word_order == "little", bool(point.not_available)
+
+    def plain(words: Sequence[int]) -> Value | None:
+        if len(words) == count:
+            (raw,) = unpack(pack(*(reversed(words) if is_little else words)))
+            value = float(sign * (raw * scale + bias) + 0.0)
+            if low <= value <= high and not (has_none and _is_not_available(point, raw)):
+                return value
+        return decode(point, words)
+
+    return plain
 
 
 def encode(point: Point, value: Value) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ class Device:
         self._local: dict[str, bool] = {}
         self._signs_of_life: dict[str, tuple[tuple[Outcome, ...], float]] = {}
         self._written: dict[str, WriteResult] = {}
+        self._guarding: dict[str, list[Outcome]] = {}
         self._refs = self._polled()
 
     @property
@@ -59,9 +60,11 @@ class Device:
         self._leave_alone(measured_s)
         outcomes = await self._wire.read(self._refs, Priority.FAST)
         readings: dict[str, AssetReading | NoReading] = {}
+        own: list[dict[str, Outcome]] = [{} for _ in self.binding.asset_ids]
+        for (connector, name), outcome in outcomes.items():
+            own[connector][name] = outcome
         for connector, asset_id in enumerate(self.binding.asset_ids):
-            own = {ref.name: outcome for ref, outcome in outcomes.items() if ref.connector == connector}
-            readings[asset_id] = self._reading(asset_id, own, measured_s)
+            readings[asset_id] = self._reading(asset_id, own[connector], measured_s)
         return readings
 
     async def read_points(self) -> dict[str, dict[str, Outcome]]:
@@ -85,6 +88,7 @@ class Device:
         if watchdog is None or guard is None:
             raise Rejected(self.device_id, f"{asset_id} has no watchdog")
         self._armed[asset_id] = False
+        self._guarding.pop(asset_id, None)
         problem = misfit(watchdog, guard)
         if problem:
             raise Rejected(self.device_id, f"{asset_id}: {problem}")
@@ -158,7 +162,7 @@ class Device:
             return NoReading(_in_words(failed))
         self._local[asset_id] = not isinstance(reading, MeterReading) and reading.is_local
         self._watch_guard(asset_id, outcomes)
-        return replace(reading, measured_s=alive_s)
+        return reading if alive_s == measured_s else replace(reading, measured_s=alive_s)
 
     def _alive_s(self, asset_id: str, values: Values, measured_s: float) -> float:
         """Return when the device last showed that it lives: now, unless every ``alive`` point stood still.
@@ -179,6 +183,10 @@ class Device:
         watchdog, guard = self.binding.profile.watchdog, self._guards.get(asset_id)
         if not self._armed[asset_id] or watchdog is None or guard is None:
             return
+        held = [outcomes.get(name) for name in watchdog.points]
+        if watchdog.kind != "countdown" and self._guarding.get(asset_id) == held:
+            return
+        self._guarding[asset_id] = held
         self._armed[asset_id] = all(
             self._runs(outcomes.get(name))
             if watchdog.kind == "countdown" and name == watchdog.timeout_point

@@ -49,6 +49,11 @@ class ModbusPoints:
         self._renewed = 0
         self._scaled: dict[PointRef, Point] = {}
         self._tasks: dict[tuple[PointRef, ...], _Task] = {}
+        self._decoders = {
+            name: codec.decoder(point)
+            for name, point in binding.profile.points.items()
+            if not (point.sum_of or point.words or point.scaled_by or point.is_monotonic)
+        }
 
     async def read(self, refs: Sequence[PointRef], priority: Priority) -> Mapping[PointRef, Outcome]:
         """Read whole blocks; a point that the device does not have, or whose value is nonsense, fails alone.
@@ -163,7 +168,7 @@ class ModbusPoints:
             for span in spans:
                 self._kept.pop(span, None)
         for block in self._plan.blocks(spans):
-            words.update(await self._read_block(block, priority))
+            await self._read_block(block, priority, words)
         return words
 
     async def _confirmed(
@@ -173,23 +178,26 @@ class ModbusPoints:
         if len(self._plan.blocks(spans)) == 1 or any(isinstance(words[span], DriverError) for span in spans):
             return {}
         first = min(spans)  # blocks are read in the order of their addresses
-        again = await self._read_block(block_of((first,)), priority)
+        again: dict[Span, Words] = {}
+        await self._read_block(block_of((first,)), priority, again)
         if again[first] == words[first]:
             return {}
         return {first: Nonsense(self._device_id, "moved while its parts were read")}
 
-    async def _read_block(self, block: Block, priority: Priority) -> dict[Span, Words]:
+    async def _read_block(self, block: Block, priority: Priority, found: dict[Span, Words]) -> None:
+        """Add what a block holds to ``found``; where the device refuses it, what its parts hold."""
         try:
             words = await self._ask(Ask(self._unit, block.function, block.address, block.count), priority)
         except NoSuchRegister as refused:
             if len(block.spans) == 1:
-                return {block.spans[0]: refused}
-            result: dict[Span, Words] = {}
+                found[block.spans[0]] = refused
+                return
             for part in self._plan.split(block):
-                result |= await self._read_block(part, priority)
-            return result
-        first = block.address
-        return {span: words[span.address - first : span.end - first] for span in block.spans}
+                await self._read_block(part, priority, found)
+            return
+        for span in block.spans:
+            start = span.address - block.address
+            found[span] = words[start : start + span.count]
 
     async def _ask(self, ask: Ask, priority: Priority, key: object = None) -> tuple[int, ...]:
         return await self._link.ask(
@@ -199,8 +207,10 @@ class ModbusPoints:
     def _outcome(
         self, ref: PointRef, spans: tuple[Span, ...], words: Mapping[Span, Words], known: derived.Known
     ) -> Outcome:
-        point = self._profile.points[ref.name]
         try:
+            if ref.name in self._decoders and not isinstance(only := words[spans[0]], DriverError):
+                return self._decoders[ref.name](only)
+            point = self._profile.points[ref.name]
             if point.sum_of:
                 return derived.total(point, known)
             parts: tuple[int, ...] = ()
