@@ -101,13 +101,14 @@ def _header(loaded: "LoadedSite", binding: "DeviceBinding") -> "Header":
     from importlib.metadata import version
 
     from drivers.capture import Header
+    from drivers.connect import is_rtu
 
     return Header(
         f"heliodock {version('heliodock')}",
         loaded.site.site_id,
         binding.device_id,
         binding.profile.profile_id,
-        "tcp",
+        "rtu" if is_rtu(binding.via) else "tcp",
         binding.unit,
         binding.asset_ids,
         dict(binding.kw_per_a),

@@ -66,6 +66,7 @@ class ModbusLink:
         self._counters = LinkCounters()
         self._transport = transport
         self._pace = pace
+        self.is_rtu = is_rtu
         self._owed = Owed()
         self._framing: Framing = RtuFraming(self._owed) if is_rtu else TcpFraming()
         self._turns = Turns()

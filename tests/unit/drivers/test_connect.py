@@ -49,3 +49,21 @@ async def test_two_connectors_a_stride_apart_are_read_and_commanded_apart() -> N
     serving.cancel()
     with suppress(asyncio.CancelledError):
         await serving
+
+
+async def test_a_device_that_serves_one_client_is_left_after_each_round_of_requests() -> None:
+    profile = replace(load_profile("demo-battery"), keep_open=False)
+    near, far = memory_pair()
+    slave = Slave()
+    slave.set(3, 1000, (0,) * 200)
+    binding = DeviceBinding("pcs", profile, "pcs", 502, 1, ("battery",), 1.0)
+    (device,) = connect_devices([binding], {}, transport_to=lambda _: near)
+    serving = asyncio.create_task(serve_in_memory(slave, far))
+    for _ in range(3):
+        await device.read(StillClock())
+        assert not near.is_open
+    assert (await device.write("battery", 10.0, sent_s=0.0)).confirmed
+    assert not near.is_open
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
