@@ -16,6 +16,7 @@ from drivers.modbus_frame import Ask
 from drivers.modbus_points import ModbusPoints
 from drivers.replay import Round, ask_of, replay
 from drivers.transport import memory_pair
+from drivers.turns import Priority
 from hil.emulators.misbehaving import MisbehavingDevice, MisbehavingTransport
 from station.errors import ConfigError, DriverError, Nonsense, Unreachable
 from station.profile import DeviceBinding
