@@ -81,9 +81,9 @@ def device_table(loaded: "LoadedSite") -> Table:
             binding.device_id,
             binding.profile.profile_id,
             binding.profile.protocol.value,
-            f"{binding.host}:{binding.port} unit {binding.unit}"
+            f"{binding.via} unit {binding.unit}"
             if binding.profile.protocol.value.startswith("modbus")
-            else f"{binding.host}:{binding.port}",
+            else str(binding.via),
             " ".join(binding.asset_ids),
             binding.profile.verified,
         )
