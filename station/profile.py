@@ -245,7 +245,7 @@ class DeviceBinding:
     """One device of a site: where it is and which assets it serves, in the order of its connectors.
 
     ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Without a serial ``link``
-    it is at ``host`` and ``port`` (a ``TcpLink`` adds its framing); with one ``host`` names the serial port and ``port``
+    it is at ``host`` and ``port`` (a ``TcpLink`` adds its framing); with one ``host`` names the port and ``port``
     is 0. Where several devices together are one asset (a converter and its battery), ``parts`` are they and
     ``profile`` has the points of all; the first of them is the one at this link and unit.
     """
