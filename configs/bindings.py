@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configs.asset_list import named_assets
+from configs.opcua_settings import opcua_access
 from configs.problems import nearest
 from configs.profiles import load_profile, profile_ids
 from configs.schema import DeviceModel, SiteFile
@@ -47,7 +48,7 @@ def bindings_of(
     kinds = {asset.asset_id: asset.kind for asset in named_assets(model.assets)}
     by_id = {connector.asset_id: connector for connector in connectors}
     return tuple(
-        _binding(_fitting_profile(source, index, device, kinds), device, by_id)
+        _binding(source, index, _fitting_profile(source, index, device, kinds), device, by_id)
         for index, device in enumerate(model.devices)
     )
 
@@ -106,7 +107,7 @@ def _serves_several(profile: Profile) -> bool:
     return any("{connector}" in point.node for point in profile.points.values())
 
 
-def _binding(profile: Profile, device: DeviceModel, connectors: dict[str, Connector]) -> DeviceBinding:
+def _binding(source: YamlFile, index: int, profile: Profile, device: DeviceModel, connectors: dict[str, Connector]) -> DeviceBinding:
     return DeviceBinding(
         device_id=device.id,
         profile=profile,
@@ -118,4 +119,5 @@ def _binding(profile: Profile, device: DeviceModel, connectors: dict[str, Connec
         kw_per_a={
             asset_id: kw_per_a(connectors[asset_id]) for asset_id in device.assets if asset_id in connectors
         },
+        opcua=opcua_access(source, ("devices", index, "opcua"), device.opcua, profile),
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from configs.opcua_settings import OpcuaModel
 from configs.sink_settings import SinksModel
 from configs.yaml_lines import Checked
 from station.assets import ConnectorKind
@@ -193,6 +194,7 @@ class DeviceModel(Checked):
     unit: int = Field(1, ge=0, le=255)
     assets: tuple[str, ...] = Field(min_length=1)
     poll_s: Size = 1.0
+    opcua: OpcuaModel | None = None
 
 
 class ScaleModel(Checked):

@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from northbound.mqtt_messages import Message
-from northbound.secrets import secret_of
+from configs.secrets import secret_of
 from station.errors import ConfigError, HeliodockError
 from station.sinks import MqttSettings
 

@@ -203,3 +203,4 @@ class DeviceBinding:
     asset_ids: tuple[str, ...]
     poll_s: float
     kw_per_a: Mapping[str, float] = field(default_factory=dict)
+    opcua: OpcuaAccess | None = None
