@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from station.opcua import OpcuaAccess
+
 
 class Protocol(StrEnum):
     """The wire that a profile speaks."""
