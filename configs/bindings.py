@@ -107,7 +107,9 @@ def _serves_several(profile: Profile) -> bool:
     return any("{connector}" in point.node for point in profile.points.values())
 
 
-def _binding(source: YamlFile, index: int, profile: Profile, device: DeviceModel, connectors: dict[str, Connector]) -> DeviceBinding:
+def _binding(
+    source: YamlFile, index: int, profile: Profile, device: DeviceModel, connectors: dict[str, Connector]
+) -> DeviceBinding:
     return DeviceBinding(
         device_id=device.id,
         profile=profile,

@@ -67,6 +67,8 @@ def _problems(site_file: Path, model: OpcuaModel, profile: Profile) -> Iterator[
                 yield (), f"policy {model.policy} needs '{key}'"
     if model.password is not None and model.user is None:
         yield ("password",), "a password without 'user'"
+    if model.subscribe and model.oldest_s is not None:
+        yield ("oldest_s",), "what a server sends by itself is not asked for its age; leave out 'subscribe'"
     yield from _missing_files(site_file, model)
 
 

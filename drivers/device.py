@@ -7,7 +7,7 @@ from drivers import codec
 from drivers.readings import READ_NAMES, Values, reading_of
 from drivers.turns import Priority
 from drivers.watchdog import Guard, is_left_alone, misfit, told
-from drivers.wire import Outcome, PointRef, Wire
+from drivers.wire import Aged, Outcome, PointRef, Wire
 from station.clock import Clock
 from station.errors import DriverError, Rejected, Unreachable
 from station.measurement import AssetReading, MeterReading, NoReading, WriteResult
@@ -57,6 +57,8 @@ class Device:
         measured_s = clock.now().mono_s
         self._leave_alone(measured_s)
         outcomes = await self._wire.read(self._polled(), Priority.FAST)
+        if isinstance(self._wire, Aged):
+            measured_s -= self._wire.age_s
         readings: dict[str, AssetReading | NoReading] = {}
         for connector, asset_id in enumerate(self.binding.asset_ids):
             own = {ref.name: outcome for ref, outcome in outcomes.items() if ref.connector == connector}

@@ -58,8 +58,9 @@ def secure(client: Client, access: OpcuaAccess, papers: Papers) -> None:
     """Let a client speak with the policy and mode of ``access``, as the application that our certificate names."""
     mode = ua.MessageSecurityMode[access.mode]
     client.application_uri = papers.application_uri
-    client.security_policy = POLICIES[access.policy](papers.server, papers.own, papers.key, mode)
-    client.uaclient.set_security(client.security_policy)
+    policy = POLICIES[access.policy](papers.server, papers.own, papers.key, mode)
+    client.security_policy = policy  # type: ignore[assignment]  asyncua declares the class of its default
+    client.uaclient.set_security(policy)
 
 
 def endings(access: OpcuaAccess, now_at: datetime) -> Iterator[str]:

@@ -13,6 +13,8 @@ from typing import TypeVar
 import structlog
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
 from configs.secrets import secret_of
@@ -34,8 +36,8 @@ LEAST_SECURED_CONNECT_S = 3.0
 MOST_NODES = 500
 """Nodes of one request, where the server names no limit of its own."""
 LIMIT_NODES = (
-    ua.ObjectIds.Server_NamespaceArray,
-    ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+    ObjectIds.Server_NamespaceArray,
+    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
 )
 
 T = TypeVar("T")
@@ -75,7 +77,7 @@ class OpcuaSession:
             return self._client
 
     async def read(self, client: Client, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:
-        """Return the value of each node with its status and both time stamps, in as few requests as the server takes."""
+        """Return the value of each node with its status and both time stamps, in few requests."""
         values: list[ua.DataValue] = []
         for first in range(0, len(nodes), self._most_nodes):
             values += await self.call(client, read_values(client, nodes[first : first + self._most_nodes]))
@@ -234,6 +236,6 @@ class OpcuaSession:
 
 async def read_values(client: Client, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:
     """Return the values of nodes in one request, with status and time stamps; raises what asyncua raises."""
-    asked = [ua.ReadValueId(node, ua.AttributeIds.Value) for node in nodes]
+    asked = [ua.ReadValueId(node, AttributeIds.Value) for node in nodes]
     both = ua.TimestampsToReturn.Both
     return await client.uaclient.read(ua.ReadParameters(TimestampsToReturn=both, NodesToRead=asked))
