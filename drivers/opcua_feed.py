@@ -5,7 +5,6 @@ a full read shows what it never told, all points are read as if there were no su
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,6 @@ AGAIN_S = 60.0
 """Pause before a server that refuses subscriptions is asked for one again."""
 
 log = structlog.get_logger(__name__)
-logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
 @dataclass(slots=True)

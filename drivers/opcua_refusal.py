@@ -36,11 +36,12 @@ async def refused(
     told = _misfit(access, papers, offered)
     if told:
         return Barred(device_id, told)
-    said = name or str(failed) or type(failed).__name__
+    said = name or str(failed) or "no reason given"
     if papers is not None and access.certificate is not None and offered:
         ours = f"{access.certificate.name} ({fingerprint(papers.own)} …)"
-        return Barred(device_id, f"the server does not trust our certificate {ours}; it says {said}")
-    return Unreachable(device_id, f"no connection: {said}")
+        return Barred(device_id, f"the server does not trust our certificate {ours} ({said})")
+    way = f"{access.policy} {access.mode}" if access.is_secured else "no security"
+    return Unreachable(device_id, f"the server broke off while we entered with {way} ({said})")
 
 
 def _misfit(
@@ -52,7 +53,7 @@ def _misfit(
     fitting = [its for its in offered if _words(its) == (access.policy, access.mode)]
     if not fitting:
         ways = ", ".join(dict.fromkeys(" ".join(_words(its)) for its in offered))
-        return f"the server does not offer {access.policy} {access.mode}; it offers {ways}"
+        return f"the server does not offer {' '.join((access.policy, access.mode))}; it offers {ways}"
     wanted = ua.UserTokenType.UserName if access.user else ua.UserTokenType.Anonymous
     if not any(token.TokenType == wanted for its in fitting for token in its.UserIdentityTokens or ()):
         return "the server takes no user names" if access.user else "the server wants a user name"

@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 # asyncua logs each failure of each call; the poller says once that a device is lost, and once that it is back.
-logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
 
 class OpcuaSession:
@@ -95,7 +95,7 @@ class OpcuaSession:
             await self.drop(client)
             if not isinstance(failed, Exception) or isinstance(failed, DriverError):
                 raise
-            raise self._told(failed) from None
+            raise self._told(failed, f"no answer within {self._timeout_s:g} s", "no answer") from None
 
     async def drop(self, client: Client) -> None:
         """Throw a client away, without a word to the server."""
@@ -152,23 +152,20 @@ class OpcuaSession:
         try:
             async with asyncio.timeout(connect_s):
                 await client.connect_socket()
-                await self._enter(client, papers, password)
+                await self._enter(client, password)
                 await self._look_around(client)
         except BaseException as failed:
             await self.drop(client)
-            if isinstance(failed, TimeoutError):
-                raise Unreachable(self.device_id, f"no connection within {connect_s:g} s") from None
-            if isinstance(failed, OSError):
-                cause = in_words(failed, connect_s)
-                raise Unreachable(self.device_id, f"no connection: {cause}") from None
+            if isinstance(failed, _ShutError):
+                raise await refused(self.device_id, client, self.access, papers, failed.reason) from None
             if isinstance(failed, DriverError) or not isinstance(failed, Exception):
                 raise
-            raise self._told(failed) from None
+            raise self._told(failed, f"no connection within {connect_s:g} s", "no connection") from None
         self._warn()
         return client
 
-    async def _enter(self, client: Client, papers: Papers | None, password: str) -> None:
-        """Open channel and session; a server that closes the door is asked why."""
+    async def _enter(self, client: Client, password: str) -> None:
+        """Open channel and session."""
         try:
             await client.send_hello()
             await client.open_secure_channel()
@@ -177,7 +174,7 @@ class OpcuaSession:
         except TimeoutError:
             raise
         except Exception as failed:  # noqa: BLE001  asyncua raises anything, AssertionError among it
-            raise await refused(self.device_id, client, self.access, papers, failed) from None
+            raise _ShutError(failed) from None
         self._plan_renewal(client)
 
     async def _look_around(self, client: Client) -> None:
@@ -222,16 +219,24 @@ class OpcuaSession:
         for text in endings(self.access, now_at):
             log.warning("renew the certificate", device=self.device_id, cause=text)
 
-    def _told(self, failed: Exception) -> DriverError:
+    def _told(self, failed: Exception, silent: str, gone: str) -> DriverError:
         """Return what a failed exchange means; the connection is gone with it."""
         if isinstance(failed, TimeoutError):
-            return Unreachable(self.device_id, f"no answer within {self._timeout_s:g} s")
+            return Unreachable(self.device_id, silent)
         if isinstance(failed, OSError):
-            return Unreachable(self.device_id, f"no answer: {in_words(failed, self._timeout_s)}")
+            return Unreachable(self.device_id, f"{gone}: {in_words(failed, self._timeout_s)}")
         name = name_of(failed)
         if name in BUSY:
             return Unreachable(self.device_id, in_brackets(BUSY, name))
         return Nonsense(self.device_id, f"the server's answer is unusable ({name or failed})")
+
+
+class _ShutError(Exception):
+    """The server did not let us in; ``reason`` is what asyncua made of it."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 async def read_values(client: Client, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:

@@ -11,7 +11,7 @@ from drivers.modbus import in_words
 from station.errors import DriverError, Nonsense, Unreachable
 
 # what a server lacks is told by what is found; asyncua logs it too
-logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True)

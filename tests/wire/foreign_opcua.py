@@ -117,7 +117,7 @@ class NodePeer:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=None,
             text=True,
         )
         self.port = self._say(wish | self._changes)["port"]

@@ -6,7 +6,7 @@ const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 const { MessageSecurityMode, SecurityPolicy } = require("node-opcua-secure-channel");
 const { OPCUAServer } = require("node-opcua-server");
 const { StatusCodes } = require("node-opcua-status-code");
-const { DataType, Variant } = require("node-opcua-variant");
+const { DataType, Variant, VariantArrayType } = require("node-opcua-variant");
 
 async function serve(wish) {
   const trust = new OPCUACertificateManager({
@@ -20,7 +20,7 @@ async function serve(wish) {
     serverInfo: { applicationUri: wish.uri, productUri: wish.uri },
     securityPolicies: wish.policies.map((name) => SecurityPolicy[name]),
     securityModes: wish.modes.map((name) => MessageSecurityMode[name]),
-    allowAnonymous: !wish.user, disableDiscovery: true,
+    allowAnonymous: !wish.user,
     userManager: { isValidUser: (name, password) => name === wish.user && password === wish.password },
   });
   await server.initialize();
@@ -35,17 +35,20 @@ async function serve(wish) {
       userAccessLevel: writable ? "CurrentRead | CurrentWrite" : "CurrentRead",
       minimumSamplingInterval: 0,
     });
-    variable.setValueFromSource({ dataType: DataType[type], value });
+    variable.setValueFromSource(scalar(type, value));
     held.set(node, { variable, type });
   }
   await server.start();
   console.log(JSON.stringify({ port: server.endpoints[0].port }));
   return ({ node, value, status }) => {
     const { variable, type } = held.get(node);
-    const variant = new Variant({ dataType: DataType[type], value });
-    variable.setValueFromSource(variant, status ? StatusCodes[status] : StatusCodes.Good);
+    variable.setValueFromSource(scalar(type, value), status ? StatusCodes[status] : StatusCodes.Good);
     console.log("{}");
   };
+}
+
+function scalar(type, value) {
+  return new Variant({ dataType: DataType[type], arrayType: VariantArrayType.Scalar, value });
 }
 
 async function main() {
