@@ -40,8 +40,8 @@ async def refused(
     if papers is not None and access.certificate is not None and offered:
         ours = f"{access.certificate.name} ({fingerprint(papers.own)} …)"
         return Barred(device_id, f"the server does not trust our certificate {ours} ({said})")
-    way = f"{access.policy} {access.mode}" if access.is_secured else "no security"
-    return Unreachable(device_id, f"the server broke off while we entered with {way} ({said})")
+    with_what = way(access.policy, access.mode)
+    return Unreachable(device_id, f"the server broke off while we entered with {with_what} ({said})")
 
 
 def _misfit(
@@ -50,10 +50,11 @@ def _misfit(
     """Return what differs between the site file and what the server offers."""
     if not offered:
         return None
-    fitting = [its for its in offered if _words(its) == (access.policy, access.mode)]
+    wanted_way = way(access.policy, access.mode)
+    fitting = [its for its in offered if _way(its) == wanted_way]
     if not fitting:
-        ways = ", ".join(dict.fromkeys(" ".join(_words(its)) for its in offered))
-        return f"the server does not offer {' '.join((access.policy, access.mode))}; it offers {ways}"
+        ways = ", ".join(dict.fromkeys(_way(its) for its in offered))
+        return f"the server does not offer {wanted_way}; it offers {ways}"
     wanted = ua.UserTokenType.UserName if access.user else ua.UserTokenType.Anonymous
     if not any(token.TokenType == wanted for its in fitting for token in its.UserIdentityTokens or ()):
         return "the server takes no user names" if access.user else "the server wants a user name"
@@ -75,8 +76,13 @@ async def _offered(client: Client) -> Sequence[ua.EndpointDescription]:
         return ()
 
 
-def _words(endpoint: ua.EndpointDescription) -> tuple[str, str]:
-    return str(endpoint.SecurityPolicyUri).rpartition("#")[2], endpoint.SecurityMode.name.rstrip("_")
+def way(policy: str, mode: str) -> str:
+    """Return a policy and mode as people say them."""
+    return "no security" if policy == "None" else f"{policy} {mode}"
+
+
+def _way(endpoint: ua.EndpointDescription) -> str:
+    return way(str(endpoint.SecurityPolicyUri).rpartition("#")[2], endpoint.SecurityMode.name)
 
 
 def _certificate(chain: bytes | None) -> x509.Certificate | None:

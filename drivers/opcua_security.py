@@ -105,7 +105,7 @@ def application_uris(certificate: x509.Certificate) -> list[str]:
 
 def fingerprint(certificate: x509.Certificate) -> str:
     """Return the start of a certificate's SHA-256 fingerprint, as people compare it."""
-    return certificate.fingerprint(hashes.SHA256()).hex(":", 2)[:29]
+    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()[:23]
 
 
 def _check_time(file: Path, certificate: x509.Certificate, now_at: datetime) -> None:
