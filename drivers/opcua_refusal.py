@@ -7,7 +7,7 @@ from asyncua import ua
 from asyncua.client.client import Client
 from cryptography import x509
 
-from drivers.opcua_security import Papers, fingerprint
+from drivers.opcua_security import Papers, fingerprint, first_certificate
 from drivers.opcua_words import BUSY, ENTRY, USER, in_brackets, name_of
 from station.errors import DriverError, Rejected, Unreachable
 from station.opcua import OpcuaAccess
@@ -86,10 +86,7 @@ def _way(endpoint: ua.EndpointDescription) -> str:
 
 
 def _certificate(chain: bytes | None) -> x509.Certificate | None:
-    """Return the first certificate of a chain, which stands there one DER after another."""
-    if not chain or len(chain) < 4:
-        return None
     try:
-        return x509.load_der_x509_certificate(chain[: int.from_bytes(chain[2:4], "big") + 4])
+        return x509.load_der_x509_certificate(first_certificate(chain or b""))
     except ValueError:
         return None

@@ -59,7 +59,7 @@ def secure(client: Client, access: OpcuaAccess, papers: Papers) -> None:
     mode = ua.MessageSecurityMode[access.mode]
     client.application_uri = papers.application_uri
     policy = POLICIES[access.policy](papers.server, papers.own, papers.key, mode)
-    client.security_policy = policy  # type: ignore[assignment]  asyncua declares the class of its default
+    client.security_policy = policy  # type: ignore[assignment]  # asyncua declares the class of its default
     client.uaclient.set_security(policy)
 
 
@@ -92,6 +92,11 @@ def certificate_in(file: Path) -> x509.Certificate:
     if not isinstance(key, RSAPublicKey):
         raise ValueError(f"{file.name} is not for RSA, which every policy needs")
     return certificate
+
+
+def first_certificate(chain: bytes) -> bytes:
+    """Return the first certificate of a chain, which stands there one DER after another (OPC 10000-6 6.2.6)."""
+    return chain[: int.from_bytes(chain[2:4], "big") + 4]
 
 
 def application_uris(certificate: x509.Certificate) -> list[str]:

@@ -8,6 +8,7 @@ from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.server import Server
+from asyncua.server.user_managers import UserManager
 from asyncua.ua.status_codes import StatusCodes
 from cryptography import x509
 
@@ -42,7 +43,7 @@ async def hang_door(server: Server, access: OpcuaAccess) -> None:
     server.set_certificate_validator(_Guest(certificate_in(access.certificate)).check)
 
 
-class Users:
+class Users(UserManager):
     """Knows the one user that the site file names; without one, everybody may come."""
 
     def __init__(self, access: OpcuaAccess) -> None:
