@@ -74,7 +74,7 @@ class Papers:
 def write_certificate(stem: Path, uri: str, days: int) -> None:
     """Write ``stem.der`` and ``stem.pem``; a certificate of few days began long ago."""
     begins_at = datetime.now(UTC) - timedelta(days=365 if days < 365 else 1)
-    der, pem = own_certificate(uri, "127.0.0.1", begins_at, days + (365 if days < 365 else 1))
+    der, pem = own_certificate(uri, "localhost", begins_at, days + (365 if days < 365 else 1))
     stem.with_suffix(".der").write_bytes(der)
     stem.with_suffix(".pem").write_bytes(pem)
 
@@ -85,6 +85,7 @@ class NodePeer:
     def __init__(self, papers: Papers, **changes: Any) -> None:
         self._node = need_node()
         self._papers = papers
+        self._left_out = set(changes.pop("leave_out", ()))
         self._changes = changes
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
@@ -108,7 +109,7 @@ class NodePeer:
             "password": PASSWORD,
             "namespace": PROFILE.namespace,
             "before": before,
-            "nodes": list(_nodes()),
+            "nodes": [its for its in _nodes() if its["node"] not in self._left_out],
         }
         _write_pem(home / "dc1.der", home / "dc1.cert.pem")
         environment = dict(os.environ, NODE_PATH=str(CACHE / "node_modules"))
@@ -117,7 +118,7 @@ class NodePeer:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=None,
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         self.port = self._say(wish | self._changes)["port"]
