@@ -36,12 +36,14 @@ async def refused(
     told = _misfit(access, papers, offered)
     if told:
         return Barred(device_id, told)
-    said = name or str(failed) or "no reason given"
-    if papers is not None and access.certificate is not None and offered:
-        ours = f"{access.certificate.name} ({fingerprint(papers.own)} …)"
-        return Barred(device_id, f"the server does not trust our certificate {ours} ({said})")
     with_what = way(access.policy, access.mode)
-    return Unreachable(device_id, f"the server broke off while we entered with {with_what} ({said})")
+    if isinstance(failed, TimeoutError):
+        return Unreachable(device_id, f"the server fell silent while we entered with {with_what}")
+    said = name or str(failed) or "no reason given"
+    if papers is not None and access.certificate is not None and offered and not isinstance(failed, OSError):
+        ours = f"{access.certificate.name} ({fingerprint(papers.own)} …)"
+        return Barred(device_id, f"the server does not trust our certificate {ours}: {said}")
+    return Unreachable(device_id, f"the server broke off while we entered with {with_what}: {said}")
 
 
 def _misfit(

@@ -152,8 +152,8 @@ class OpcuaSession:
         try:
             async with asyncio.timeout(connect_s):
                 await client.connect_socket()
-                await self._enter(client, password)
-                await self._look_around(client)
+                await client.send_hello()  # a frozen server gets no further
+            await self._enter(client, password, connect_s)
         except BaseException as failed:
             await self.drop(client)
             if isinstance(failed, _ShutError):
@@ -164,18 +164,19 @@ class OpcuaSession:
         self._warn()
         return client
 
-    async def _enter(self, client: Client, password: str) -> None:
-        """Open channel and session."""
+    async def _enter(self, client: Client, password: str, within_s: float) -> None:
+        """Open channel and session, and look around."""
         try:
-            await client.send_hello()
-            await client.open_secure_channel()
-            await client.create_session()
-            await client.activate_session(self.access.user or None, password or None)
-        except TimeoutError:
+            async with asyncio.timeout(within_s):
+                await client.open_secure_channel()
+                await client.create_session()
+                await client.activate_session(self.access.user or None, password or None)
+                self._plan_renewal(client)
+                await self._look_around(client)
+        except DriverError:
             raise
         except Exception as failed:  # noqa: BLE001  asyncua raises anything, AssertionError among it
             raise _ShutError(failed) from None
-        self._plan_renewal(client)
 
     async def _look_around(self, client: Client) -> None:
         """Find the namespace's present index, which may differ after a restart, and the server's limit."""
