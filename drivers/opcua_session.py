@@ -33,6 +33,8 @@ BARRED_RETRY_S, LAST_BARRED_RETRY_S = 5.0, 60.0
 """Pauses after a refused user or certificate: servers lock accounts that are tried too often."""
 LEAST_SECURED_CONNECT_S = 3.0
 """RSA takes its time on a small server; the deadline of a read stays what the profile says."""
+SESSION_S = 15.0
+"""How long a server keeps a session that says nothing: one that was cut off must not fill the server's few places."""
 MOST_NODES = 500
 """Nodes of one request, where the server names no limit of its own."""
 LIMIT_NODES = (
@@ -147,6 +149,7 @@ class OpcuaSession:
         papers, password = self._papers(), self._password()
         connect_s = max(self._timeout_s, LEAST_SECURED_CONNECT_S) if papers else self._timeout_s
         client = Client(self._url, timeout=connect_s)
+        client.session_timeout = 1000.0 * SESSION_S
         if papers is not None:
             secure(client, self.access, papers)
         try:

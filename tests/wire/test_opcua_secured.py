@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from configs.profiles import load_profile
 from drivers import opcua_session
 from drivers.connect import connect_devices
 from drivers.device import Device
+from drivers.opcua_session import OpcuaSession
 from drivers.watchdog import Guard
 from hil.clocks import WallClock
 from hil.serve import Rig, start_of
@@ -283,6 +284,26 @@ async def test_a_renewed_certificate_is_taken_by_the_next_connection(mortal: tup
         write_certificate(papers.home / "own", "urn:tests:heliodock", 365)
         own_node.start()
         await until_read(device)
+
+
+async def test_sessions_that_were_cut_off_do_not_fill_the_server(
+    mortal: tuple[NodePeer, Papers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """node-opcua has room for ten; each that is cut off stays there as long as we asked for."""
+    monkeypatch.setattr(opcua_session, "SESSION_S", 0.5)
+    own_node, papers = mortal
+    profile = replace(load_profile("demo-dc-pair"), timeout_s=2.0)
+    session = OpcuaSession(
+        DeviceBinding("dc", profile, "127.0.0.1", own_node.port, 1, ("dc1",), 1.0, opcua=papers.access())
+    )
+    for _ in range(12):
+        async with asyncio.timeout(15.0):
+            while True:
+                with suppress(Unreachable):
+                    await session.drop(await session.client())
+                    break
+                await asyncio.sleep(0.1)
+    await session.close()
 
 
 async def test_the_channel_is_renewed_while_it_is_used(
