@@ -14,7 +14,7 @@ node_opcua() {
     elif cmp -s "$ours/package-lock.json" "$cache/package-lock.json" && [ -e "$cache/node_modules/.package-lock.json" ]; then
         return
     elif mkdir -p "$cache" && rm -rf "$cache/node_modules" && cp "$ours"/package*.json "$cache" \
-        && timeout 300 npm ci --prefix "$cache" --ignore-scripts --no-audit --no-fund >/dev/null 2>&1; then
+        && timeout 300 npm ci --prefix "$cache" --fetch-retries 1 --fetch-timeout 30000 --ignore-scripts --no-audit --no-fund >/dev/null 2>&1; then
         echo "fetched for the tests: node-opcua"
     else
         echo "skipped: node-opcua not fetched (npm ci failed)"
