@@ -4,6 +4,7 @@ Without an ``opcua:`` entry in the site file neither side proves who it is and n
 belongs on a network of its own.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from asyncua import ua
@@ -95,24 +96,25 @@ class OpcuaPoints:
         status = value.StatusCode
         if status is not None and not status.is_good():
             return Rejected(self._device_id, f"node {node}: {in_brackets(NODE, status.name)}", ref.name)
-        age_s = source_age_s(value)
-        if age_s > self._oldest_s:
-            old = f"node {node}: the value is {age_s:.0f} s old in the server"
-            return Nonsense(self._device_id, old, ref.name)
         try:
+            check_age(value, self._oldest_s)
             return _decoded(point, value.Value)
         except ValueError as nonsense:
             return Nonsense(self._device_id, f"node {node}: {nonsense}", ref.name)
 
 
-def source_age_s(value: ua.DataValue) -> float:
-    """Return how old a value was when the server gave it away, by the server's own clock; 0 where it does not say.
+def check_age(value: ua.DataValue, oldest_s: float) -> None:
+    """Raise ``ValueError`` for a value that was too old when the server gave it away, by the server's own clock.
 
     Many servers stamp a value when it changes and not when it was measured, so an old one need not be stale.
     """
+    if oldest_s == math.inf:
+        return
     if value.SourceTimestamp is None or value.ServerTimestamp is None:
-        return 0.0
-    return max(0.0, (value.ServerTimestamp - value.SourceTimestamp).total_seconds())
+        raise ValueError("the server does not say how old the value is")
+    age_s = (value.ServerTimestamp - value.SourceTimestamp).total_seconds()
+    if age_s > oldest_s:
+        raise ValueError(f"the value is {age_s:.0f} s old in the server")
 
 
 def _decoded(point: Point, variant: ua.Variant | None) -> codec.Value | None:

@@ -149,10 +149,10 @@ class OpcuaSession:
         papers, password = self._papers(), self._password()
         connect_s = max(self._timeout_s, LEAST_SECURED_CONNECT_S) if papers else self._timeout_s
         client = Client(self._url, timeout=connect_s)
-        client.session_timeout = 1000.0 * SESSION_S
-        if papers is not None:
-            secure(client, self.access, papers)
+        client.session_timeout = int(1000.0 * SESSION_S)
         try:
+            if papers is not None:
+                secure(client, self.access, papers)
             async with asyncio.timeout(connect_s):
                 await client.connect_socket()
                 await client.send_hello()  # a frozen server gets no further
