@@ -6,6 +6,7 @@ from pathlib import Path
 
 from configs.asset_list import named_assets
 from configs.links import Linked, link_of, own_problems, shared_problems
+from configs.opcua_settings import opcua_access
 from configs.problems import nearest
 from configs.profile_names import required_names
 from configs.profiles import load_profile, profile_ids
@@ -62,7 +63,10 @@ def bindings_of(
     by_id = {connector.asset_id: connector for connector in connectors}
     return tuple(
         _joined(
-            source, index, device, _binding(_fitting_profile(source, index, device, kinds), device, by_id)
+            source,
+            index,
+            device,
+            _binding(source, index, _fitting_profile(source, index, device, kinds), device, by_id),
         )
         for index, device in enumerate(model.devices)
     )
@@ -169,7 +173,9 @@ def _serves_several(profile: Profile) -> bool:
     return any("{connector}" in point.node for point in profile.points.values())
 
 
-def _binding(profile: Profile, device: DeviceModel, connectors: dict[str, Connector]) -> DeviceBinding:
+def _binding(
+    source: YamlFile, index: int, profile: Profile, device: DeviceModel, connectors: dict[str, Connector]
+) -> DeviceBinding:
     binding = DeviceBinding(
         device_id=device.id,
         profile=profile,
@@ -181,6 +187,7 @@ def _binding(profile: Profile, device: DeviceModel, connectors: dict[str, Connec
         kw_per_a={
             asset_id: kw_per_a(connectors[asset_id]) for asset_id in device.assets if asset_id in connectors
         },
+        opcua=opcua_access(source, ("devices", index, "opcua"), device.opcua, profile),
     )
     return _reached(binding, link_of(device))
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from configs.links import Linked
+from configs.opcua_settings import OpcuaModel
 from configs.sink_settings import SinksModel
 from configs.yaml_lines import Checked
 from station.assets import ConnectorKind
@@ -201,6 +202,7 @@ class DeviceModel(Linked):
     assets: tuple[str, ...] = Field(min_length=1)
     joined: tuple[JoinedModel, ...] = ()
     poll_s: Size = 1.0
+    opcua: OpcuaModel | None = None
 
 
 class ScaleModel(Checked):

@@ -14,7 +14,7 @@ from drivers.readings import READ_NAMES, Values, reading_of
 from drivers.thrift import Thrift
 from drivers.turns import Priority
 from drivers.watchdog import SLACK, Guard, is_left_alone, misfit, told
-from drivers.wire import Outcome, PointRef, Wire
+from drivers.wire import Aged, Outcome, PointRef, Wire
 from drivers.writer import Writer
 from station.clock import Clock
 from station.errors import DriverError, Rejected, Unreachable
@@ -87,6 +87,8 @@ class Device:
             for masters in self._masters.values():
                 masters.forget()  # it may come back restarted
             raise
+        if isinstance(self._wire, Aged):
+            measured_s -= self._wire.age_s
         readings: dict[str, AssetReading | NoReading] = {}
         own: list[dict[str, Outcome]] = [{} for _ in self.binding.asset_ids]
         for (connector, name), outcome in outcomes.items():

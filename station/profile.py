@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from station.links import Link, SerialLink, TcpLink
+from station.opcua import OpcuaAccess
 
 
 class Protocol(StrEnum):
@@ -260,6 +261,7 @@ class DeviceBinding:
     kw_per_a: Mapping[str, float] = field(default_factory=dict)
     parts: tuple["DeviceBinding", ...] = ()
     link: Link | None = None
+    opcua: OpcuaAccess | None = None
 
     @property
     def on_the_wire(self) -> tuple["DeviceBinding", ...]:
