@@ -1,10 +1,12 @@
 """``heliodock check``: is this site fit to run?"""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.device_certificate import certificate_faults
 from cli.terminal import Column, Table, fail, note, say, show
 from cli.twin_input import TwinWords, twin_run
 from station.assets import Asset, BaseLoad, Battery, Connector, GridMeter, PvPlant
@@ -49,6 +51,11 @@ def check(
         fail(f"{site}: limits: {problem}")
     if problems:
         raise typer.Exit(2)
+    faults = list(certificate_faults(loaded, datetime.now(UTC)))
+    for fault in faults:
+        fail(fault)
+    if faults:
+        raise typer.Exit(1)
     say(f"{site}: fit to run; all fallbacks together with the base load stay below every limit", "green")
     if connect:
         from cli.check_devices import check_devices
@@ -81,9 +88,9 @@ def device_table(loaded: "LoadedSite") -> Table:
             binding.device_id,
             binding.profile.profile_id,
             binding.profile.protocol.value,
-            f"{binding.host}:{binding.port} unit {binding.unit}"
+            f"{binding.via} unit {binding.unit}"
             if binding.profile.protocol.value.startswith("modbus")
-            else f"{binding.host}:{binding.port}",
+            else str(binding.via),
             " ".join(binding.asset_ids),
             binding.profile.verified,
         )

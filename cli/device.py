@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import device_capture, device_scan, device_selftest, device_watch, device_write
+from cli import device_capture, device_certificate, device_scan, device_selftest, device_watch, device_write
 from cli.arguments import STDOUT
 from cli.paths import check_targets, write_json
 from cli.terminal import Column, Table, busy, fail, say, show
@@ -33,6 +33,10 @@ def register(app: typer.Typer) -> None:
     group.command("selftest", epilog=device_selftest.EXAMPLE)(device_selftest.selftest)
     group.command("capture", epilog=device_capture.CAPTURE_EXAMPLE)(device_capture.capture)
     group.command("replay", epilog=device_capture.REPLAY_EXAMPLE)(device_capture.replay)
+    group.command("certificate", epilog=device_certificate.CERTIFICATE_EXAMPLE)(
+        device_certificate.certificate
+    )
+    group.command("pin", epilog=device_certificate.PIN_EXAMPLE)(device_certificate.pin)
     app.add_typer(group, name="device")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drivers.capture import Capture, Header
     from drivers.replay import Round
     from drivers.transport import Transport
+    from station.links import Link
     from station.profile import DeviceBinding, Profile
 
 CAPTURE_EXAMPLE = "Example: heliodock device capture SITE.yaml storage --out storage.capture --seconds 30"
@@ -60,8 +61,7 @@ async def _captured(
 ) -> tuple[int, int, int]:
     """Write the capture; return how many rounds, frames and failed rounds there were."""
     from drivers.capture import CapturedTransport, Event, What
-    from drivers.connect import connect_devices
-    from drivers.transport import SocketTransport
+    from drivers.connect import connect_devices, transport_over
 
     frames = 0
 
@@ -73,8 +73,8 @@ async def _captured(
 
     made: list[CapturedTransport] = []
 
-    def transport_to(host: str, port: int) -> "Transport":
-        made.append(CapturedTransport(SocketTransport(host, port), keep))
+    def transport_to(link: "Link") -> "Transport":
+        made.append(CapturedTransport(transport_over(link), keep))
         return made[-1]
 
     file.write(f"{_header(loaded, binding).line()}\n")
@@ -101,13 +101,14 @@ def _header(loaded: "LoadedSite", binding: "DeviceBinding") -> "Header":
     from importlib.metadata import version
 
     from drivers.capture import Header
+    from drivers.connect import is_rtu
 
     return Header(
         f"heliodock {version('heliodock')}",
         loaded.site.site_id,
         binding.device_id,
         binding.profile.profile_id,
-        "tcp",
+        "rtu" if is_rtu(binding.via) else "tcp",
         binding.unit,
         binding.asset_ids,
         dict(binding.kw_per_a),

@@ -167,11 +167,11 @@ async def _modbus(
     timeout_s: float,
     told: "Callable[[str, float], None]",
 ) -> None:
-    from drivers.modbus import ModbusLink
+    from drivers.modbus import ModbusLink, Pace
     from drivers.scan import Scanner
     from drivers.transport import SocketTransport
 
-    link = ModbusLink(SocketTransport(place.host, place.port), min_gap_s=0.02)
+    link = ModbusLink(SocketTransport(place.host, place.port), Pace(gap_s=0.02, back_off_s=0.0))
     scanner = Scanner(link, timeout_s)
     fitting = [its for its in profiles if its.protocol.value.startswith("modbus")]
     try:

@@ -58,10 +58,8 @@ async def _read_all(bindings: tuple[DeviceBinding, ...]) -> list[DeviceAnswer]:
     from drivers.connect import connect_devices
 
     devices = connect_devices(bindings, {}, may_write=False)
-    sharing = Counter((binding.host, binding.port) for binding in bindings)
-    reads = (
-        _read(device, DEADLINE_S * sharing[device.binding.host, device.binding.port]) for device in devices
-    )
+    sharing = Counter(binding.via for binding in bindings)
+    reads = (_read(device, DEADLINE_S * sharing[device.binding.via]) for device in devices)
     answers = await asyncio.gather(*reads)
     for device in devices:
         await device.close()

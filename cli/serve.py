@@ -71,7 +71,8 @@ async def _serve(loaded: "LoadedSite", from_text: str | None, seed: int) -> None
     world = _world(loaded, from_text, seed)
     async with Rig(loaded, WallClock(world.now.at), world, seed).started() as rig:
         for binding in loaded.devices:
-            where = f"{binding.host}:{rig.port_of(binding.device_id)}"
+            port = rig.port_of(binding.device_id)
+            where = f"{binding.host}:{port}" if port else str(binding.via)
             unit = f"unit {binding.unit}" if binding.profile.protocol.value.startswith("modbus") else ""
             protocol = binding.profile.protocol.value
             say(f"{binding.device_id:<12} {where:<22} {protocol:<11} {unit:<9} {' '.join(binding.asset_ids)}")

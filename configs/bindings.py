@@ -5,13 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from configs.asset_list import named_assets
+from configs.links import Linked, link_of, own_problems, shared_problems
+from configs.opcua_settings import opcua_access
 from configs.problems import nearest
 from configs.profile_names import required_names
 from configs.profiles import load_profile, profile_ids
-from configs.schema import DeviceModel, SiteFile
+from configs.schema import DeviceModel, JoinedModel, SiteFile
 from configs.site_checks import Problem
 from configs.yaml_lines import KeyPath, YamlFile
 from station.assets import Connector
+from station.links import Link
 from station.profile import DeviceBinding, Profile, Protocol
 from station.quantities import power_kw_of
 
@@ -37,6 +40,11 @@ def device_problems(model: SiteFile) -> Iterator[Problem]:
             if asset_id in device_of:
                 yield path, f"'{asset_id}' is served by device '{device_of[asset_id]}' already"
             device_of[asset_id] = device.id
+    places: dict[KeyPath, Linked] = {}
+    for index, device in enumerate(model.devices):
+        places[("devices", index)] = device
+        places |= {("devices", index, "joined", place): part for place, part in enumerate(device.joined)}
+    yield from shared_problems(places)
 
 
 def unserved_problems(model: SiteFile) -> Iterator[Problem]:
@@ -55,7 +63,10 @@ def bindings_of(
     by_id = {connector.asset_id: connector for connector in connectors}
     return tuple(
         _joined(
-            source, index, device, _binding(_fitting_profile(source, index, device, kinds), device, by_id)
+            source,
+            index,
+            device,
+            _binding(source, index, _fitting_profile(source, index, device, kinds), device, by_id),
         )
         for index, device in enumerate(model.devices)
     )
@@ -67,6 +78,16 @@ def kw_per_a(connector: Connector) -> float:
 
 
 def _own_problems(model: SiteFile, device: DeviceModel, index: int) -> Iterator[Problem]:
+    parts: dict[KeyPath, DeviceModel | JoinedModel] = {(): device}
+    parts |= {("joined", place): part for place, part in enumerate(device.joined)}
+    for inside, part in parts.items():
+        for path, problem in own_problems(part):
+            yield ("devices", index, *inside, *path), problem
+        if part.link is not None and part.link.serial is not None and part.unit == 0:
+            yield (
+                ("devices", index, *inside, "unit"),
+                "0 speaks to all devices of a serial line, and none answers",
+            )
     if device.poll_s >= model.control.stale_s:
         yield (
             ("devices", index, "poll_s"),
@@ -94,6 +115,10 @@ def _fitting_profile(source: YamlFile, index: int, device: DeviceModel, kinds: d
             ("devices", index, "assets"),
             f"profile {profile.profile_id} serves one asset, not {len(device.assets)}",
         )
+    if profile.protocol is Protocol.OPCUA and device.link is not None:
+        raise source.error(
+            ("devices", index, "link"), f"profile {profile.profile_id} speaks OPC UA: give host and port"
+        )
     return profile
 
 
@@ -120,16 +145,8 @@ def _joined(source: YamlFile, index: int, device: DeviceModel, first: DeviceBind
         told = {name for part in parts for name in part.profile.points} & profile.points.keys()
         if told:
             raise source.error(path, f"{profile.profile_id} tells {', '.join(sorted(told))} a second time")
-        parts.append(
-            replace(
-                first,
-                device_id=joined.id,
-                profile=profile,
-                host=joined.host,
-                port=joined.port,
-                unit=joined.unit,
-            )
-        )
+        part = replace(first, device_id=joined.id, profile=profile, unit=joined.unit)
+        parts.append(_reached(part, link_of(joined)))
     points = {name: point for part in parts for name, point in part.profile.points.items()}
     missing = required_names(first.profile.kind) - points.keys()
     if missing:
@@ -156,16 +173,24 @@ def _serves_several(profile: Profile) -> bool:
     return any("{connector}" in point.node for point in profile.points.values())
 
 
-def _binding(profile: Profile, device: DeviceModel, connectors: dict[str, Connector]) -> DeviceBinding:
-    return DeviceBinding(
+def _binding(
+    source: YamlFile, index: int, profile: Profile, device: DeviceModel, connectors: dict[str, Connector]
+) -> DeviceBinding:
+    binding = DeviceBinding(
         device_id=device.id,
         profile=profile,
-        host=device.host,
-        port=device.port,
+        host="",
+        port=0,
         unit=device.unit,
         asset_ids=device.assets,
         poll_s=device.poll_s,
         kw_per_a={
             asset_id: kw_per_a(connectors[asset_id]) for asset_id in device.assets if asset_id in connectors
         },
+        opcua=opcua_access(source, ("devices", index, "opcua"), device.opcua, profile),
     )
+    return _reached(binding, link_of(device))
+
+
+def _reached(binding: DeviceBinding, link: Link) -> DeviceBinding:
+    return replace(binding, host=getattr(link, "host", str(link)), port=getattr(link, "port", 0), link=link)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from configs.yaml_lines import Checked
 from station.profile import Encoding, Protocol
@@ -136,7 +136,7 @@ class ProfileSchema(Checked):
 
     profile_id: str = Field(description="the name of the file")
     title: str = Field("", description="maker and model")
-    protocol: Protocol
+    protocol: Annotated[Protocol, WithJsonSchema({"enum": ["modbus", *Protocol], "type": "string"})]
     kind: Literal["meter", "battery", "pv", "connector"] = Field(description="the asset that it serves")
     source: str = Field("", description="where the map was found")
     sources: dict[str, str] = Field(default_factory=dict, description="name and text of each source")
@@ -155,6 +155,12 @@ class ProfileSchema(Checked):
     alive: tuple[str, ...] = Field((), description="points of which one changes while the device lives")
     timeout_s: float = Field(0.8, gt=0.0, le=30.0, description="how long an answer may take")
     min_gap_s: float = Field(0.0, ge=0.0, le=5.0, description="pause between two requests")
+    connect_delay_s: float = Field(
+        0.0, ge=0.0, le=5.0, description="pause between connecting and the first request"
+    )
+    keep_open: bool = Field(
+        True, description="false: close after each poll, for devices that serve one client"
+    )
     max_registers: Annotated[int, Field(ge=1, le=125)] = Field(100, description="most registers of a request")
     max_gap: int = Field(10, ge=0, le=124, description="largest gap that is read along")
     unit_stride: int = Field(0, ge=0, description="registers from one connector to the next")

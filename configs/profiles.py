@@ -48,6 +48,8 @@ def _profile(schema: ProfileSchema) -> Profile:
         verified=_verified(schema.verified),
         timeout_s=schema.timeout_s,
         min_gap_s=schema.min_gap_s,
+        connect_delay_s=schema.connect_delay_s,
+        keep_open=schema.keep_open,
         max_registers=schema.max_registers,
         max_gap=schema.max_gap,
         unit_stride=schema.unit_stride,

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from configs.links import Linked
+from configs.opcua_settings import OpcuaModel
 from configs.sink_settings import SinksModel
 from configs.yaml_lines import Checked
 from station.assets import ConnectorKind
@@ -183,27 +185,24 @@ class NodeModel(Checked):
     current: CurrentLimitModel | None = None
 
 
-class JoinedModel(Checked):
+class JoinedModel(Linked):
     """A device that together with another is one asset: a battery behind its converter."""
 
     id: Name
     profile: Text
-    host: Text
-    port: int = Field(ge=1, le=65535)
     unit: int = Field(1, ge=0, le=255)
 
 
-class DeviceModel(Checked):
+class DeviceModel(Linked):
     """One device on the wire: a profile's id (or file), its address, and the assets that it serves."""
 
     id: Name
     profile: Text
-    host: Text
-    port: int = Field(ge=1, le=65535)
     unit: int = Field(1, ge=0, le=255)
     assets: tuple[str, ...] = Field(min_length=1)
     joined: tuple[JoinedModel, ...] = ()
     poll_s: Size = 1.0
+    opcua: OpcuaModel | None = None
 
 
 class ScaleModel(Checked):

@@ -19,7 +19,7 @@ from controller.step import start
 from drivers.board import Board
 from drivers.connect import connect_devices
 from drivers.device import Device
-from drivers.poller import Poller
+from drivers.poller import Poller, phase_s
 from drivers.watchdog import Guard
 from northbound.feed import Sink
 from northbound.reader import StoreReader, history_of
@@ -68,7 +68,13 @@ class App:
         )
         cycle_s = self.site.control.cycle_s
         self._pollers = [
-            Poller(_at_least(device, cycle_s), board, clock, phase_s=cycle_s / 2.0) for device in devices
+            Poller(
+                _at_least(device, cycle_s),
+                board,
+                clock,
+                phase_s=phase_s(index, len(devices), cycle_s, clock.speed),
+            )
+            for index, device in enumerate(devices)
         ]
         self.plan_ms: list[float] = []
         self.planner = Planner(self.site.planning.timeout_s, lambda plan: self.plan_ms.append(plan.solve_ms))

@@ -24,24 +24,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Registers that one request reads, and the points that lie in it, in order."""
+    """Registers that one request reads, gaps included, and the points that lie in it, in order."""
 
     spans: tuple[Span, ...]
+    function: int
+    address: int
+    count: int
 
-    @property
-    def function(self) -> int:
-        """Return the Modbus function that reads the block."""
-        return self.spans[0].function
 
-    @property
-    def address(self) -> int:
-        """Return the first register."""
-        return self.spans[0].address
-
-    @property
-    def count(self) -> int:
-        """Return the number of registers, gaps included."""
-        return max(span.end for span in self.spans) - self.address
+def block_of(spans: tuple[Span, ...]) -> Block:
+    """Return the block that holds all of these spans; they are in the order of their addresses."""
+    first = spans[0]
+    return Block(spans, first.function, first.address, max(span.end for span in spans) - first.address)
 
 
 class BlockPlan:
@@ -51,18 +45,26 @@ class BlockPlan:
         self._max_gap = max_gap
         self._max_registers = max_registers
         self._cuts: set[tuple[int, int]] = set()
+        self._known: dict[tuple[Span, ...], tuple[Block, ...]] = {}
 
-    def blocks(self, spans: Iterable[Span]) -> list[Block]:
+    def blocks(self, spans: Iterable[Span]) -> tuple[Block, ...]:
         """Return the blocks that hold all ``spans``, each span in exactly one."""
+        wanted = tuple(spans)
+        known = self._known.get(wanted)
+        if known is None:
+            known = self._known[wanted] = tuple(self._joined(wanted))
+        return known
+
+    def _joined(self, spans: Iterable[Span]) -> list[Block]:
         blocks: list[Block] = []
         for span in sorted(set(spans)):
             if blocks and self._joins(blocks[-1], span):
-                blocks[-1] = Block((*blocks[-1].spans, span))
+                blocks[-1] = block_of((*blocks[-1].spans, span))
             else:
-                blocks.append(Block((span,)))
+                blocks.append(block_of((span,)))
         return blocks
 
-    def split(self, block: Block) -> list[Block]:
+    def split(self, block: Block) -> tuple[Block, ...]:
         """Return the parts of a block that the device refused, and remember to ask for them apart.
 
         It is cut at its gaps; where it has none, in the middle.
@@ -75,6 +77,7 @@ class BlockPlan:
             end = max(end, span.end)
         cuts = cuts or [block.spans[len(block.spans) // 2]]
         self._cuts |= {(span.function, span.address) for span in cuts}
+        self._known.clear()
         return self.blocks(block.spans)
 
     def _joins(self, block: Block, span: Span) -> bool:

@@ -7,7 +7,9 @@ phrase that an operator understands; the caller adds the device and the point.
 
 import math
 import struct
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from station.profile import CANONICAL_FACTORS, Encoding, Point
 
@@ -24,17 +26,26 @@ INTEGER_BITS = {
     Encoding.INT64: (64, True),
 }
 FLOAT_FORMATS = {Encoding.FLOAT32: ">f", Encoding.FLOAT64: ">d"}
+_PLAIN_FORMATS = {
+    **FLOAT_FORMATS,
+    Encoding.UINT16: ">H",
+    Encoding.INT16: ">h",
+    Encoding.UINT32: ">I",
+    Encoding.INT32: ">i",
+    Encoding.UINT64: ">Q",
+    Encoding.INT64: ">q",
+}
+REGISTERS = {
+    **{encoding: max(16, bits) // 16 for encoding, (bits, _) in INTEGER_BITS.items()},
+    **{encoding: struct.calcsize(form) // 2 for encoding, form in FLOAT_FORMATS.items()},
+}
 ROUNDING_SLACK = 1e-6
 """How much of a step may be missing: 15.9999999 steps become 16 and are not cut to 15."""
 
 
 def register_count(point: Point) -> int:
     """Return how many 16-bit registers the point takes."""
-    if point.encoding is Encoding.STRING:
-        return point.length
-    if point.encoding in FLOAT_FORMATS:
-        return struct.calcsize(FLOAT_FORMATS[point.encoding]) // 2
-    return max(16, INTEGER_BITS[point.encoding][0]) // 16
+    return point.length if point.encoding is Encoding.STRING else REGISTERS[point.encoding]
 
 
 def decode(point: Point, words: Sequence[int]) -> Value | None:
@@ -42,6 +53,27 @@ def decode(point: Point, words: Sequence[int]) -> Value | None:
     if len(words) != register_count(point):
         raise ValueError(f"{len(words)} registers instead of {register_count(point)}")
     return decode_raw(point, _raw_of_words(point, words))
+
+
+def decoder(point: Point) -> Callable[[Sequence[int]], Value | None]:
+    """Return ``decode`` for one point: usual numbers at once, and whatever is special by ``decode`` itself."""
+    form = _PLAIN_FORMATS.get(point.encoding)
+    if form is None or point.symbols or point.bits is not None:
+        return partial(decode, point)
+    count, scale, bias, sign = register_count(point), point.scale, point.bias, point.sign
+    low, high = point.valid or (-sys.float_info.max, sys.float_info.max)
+    pack, unpack = struct.Struct(f">{count}H").pack, struct.Struct(form).unpack
+    is_little, has_none = point.word_order == "little", bool(point.not_available)
+
+    def plain(words: Sequence[int]) -> Value | None:
+        if len(words) == count:
+            (raw,) = unpack(pack(*(reversed(words) if is_little else words)))
+            value = float(sign * (raw * scale + bias) + 0.0)
+            if low <= value <= high and not (has_none and _is_not_available(point, raw)):
+                return value
+        return decode(point, words)
+
+    return plain
 
 
 def encode(point: Point, value: Value) -> tuple[int, ...]:
@@ -143,6 +175,8 @@ def _ordered(point: Point, words: Sequence[int]) -> Sequence[int]:
 
 def _is_not_available(point: Point, raw: int | float) -> bool:
     """Return whether a raw number is one of the patterns that mean "none"; for a float NaN always does."""
+    if not point.not_available:
+        return raw != raw  # noqa: PLR0124  only NaN differs from itself
     if isinstance(raw, float):
         return math.isnan(raw) or any(raw == pattern for pattern in point.not_available)
     mask = (1 << max(16, INTEGER_BITS[point.encoding][0])) - 1

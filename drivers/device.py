@@ -14,7 +14,7 @@ from drivers.readings import READ_NAMES, Values, reading_of
 from drivers.thrift import Thrift
 from drivers.turns import Priority
 from drivers.watchdog import SLACK, Guard, is_left_alone, misfit, told
-from drivers.wire import Outcome, PointRef, Wire
+from drivers.wire import Aged, Outcome, PointRef, Wire
 from drivers.writer import Writer
 from station.clock import Clock
 from station.errors import DriverError, Rejected, Unreachable
@@ -53,6 +53,8 @@ class Device:
         self._armed: dict[str, bool] = dict.fromkeys(binding.asset_ids, False)
         self._signs_of_life: dict[str, tuple[tuple[Outcome, ...], float]] = {}
         self._written: dict[str, WriteResult] = {}
+        self._guarding: dict[str, list[Outcome]] = {}
+        self._refs = self._polled()
 
     @property
     def device_id(self) -> str:
@@ -80,15 +82,19 @@ class Device:
         self._now_s = measured_s
         writes = dict(self._writes)
         try:
-            outcomes = await self._wire.read(self._polled(), Priority.FAST)
+            outcomes = await self._wire.read(self._refs, Priority.FAST)
         except DriverError:
             for masters in self._masters.values():
                 masters.forget()  # it may come back restarted
             raise
+        if isinstance(self._wire, Aged):
+            measured_s -= self._wire.age_s
         readings: dict[str, AssetReading | NoReading] = {}
+        own: list[dict[str, Outcome]] = [{} for _ in self.binding.asset_ids]
+        for (connector, name), outcome in outcomes.items():
+            own[connector][name] = outcome
         for connector, asset_id in enumerate(self.binding.asset_ids):
-            own = {ref.name: outcome for ref, outcome in outcomes.items() if ref.connector == connector}
-            readings[asset_id] = reading = self._reading(asset_id, own, measured_s)
+            readings[asset_id] = reading = self._reading(asset_id, own[connector], measured_s)
             if writes[asset_id] == self._writes[asset_id] and not writes[asset_id] % 2:
                 # else it may tell of the time before a write
                 self._watch_masters(asset_id, reading, measured_s)
@@ -115,6 +121,7 @@ class Device:
         if watchdog is None or guard is None:
             raise Rejected(self.device_id, f"{asset_id} has no watchdog")
         self._armed[asset_id] = False
+        self._guarding.pop(asset_id, None)
         problem = misfit(watchdog, guard)
         if problem:
             raise Rejected(self.device_id, f"{asset_id}: {problem}")
@@ -199,16 +206,17 @@ class Device:
             ):
                 raise Unreachable(self.device_id, "left alone until it has fallen back")
 
-    def _polled(self) -> list[PointRef]:
+    def _polled(self) -> tuple[PointRef, ...]:
+        """Return the points that every poll reads."""
         profile = self.binding.profile
         watchdog = profile.watchdog.points if profile.watchdog else ()
         names = dict.fromkeys((*READ_NAMES[profile.kind], *profile.alive, *watchdog, *profile.commanded))
-        return [
+        return tuple(
             PointRef(connector, name)
             for connector, _ in enumerate(self.binding.asset_ids)
             for name in names
             if name in profile.points and profile.points[name].readable
-        ]
+        )
 
     def _reading(
         self, asset_id: str, outcomes: Mapping[str, Outcome], measured_s: float
@@ -225,7 +233,7 @@ class Device:
         self._watch_guard(asset_id, outcomes)
         if not isinstance(reading, MeterReading):
             self._writer.local[asset_id] = reading.is_local
-        return replace(reading, measured_s=alive_s)
+        return reading if alive_s == measured_s else replace(reading, measured_s=alive_s)
 
     def _watch_masters(self, asset_id: str, reading: AssetReading | NoReading, now_s: float) -> None:
         """Notice a setpoint that is not ours, and count the asset at its rating while another master has it."""
@@ -260,6 +268,10 @@ class Device:
         watchdog, guard = self.binding.profile.watchdog, self._guards.get(asset_id)
         if not self._armed[asset_id] or watchdog is None or guard is None:
             return
+        held = [outcomes.get(name) for name in watchdog.points]
+        if watchdog.kind != "countdown" and self._guarding.get(asset_id) == held:
+            return
+        self._guarding[asset_id] = held
         self._armed[asset_id] = all(
             self._runs(outcomes.get(name))
             if watchdog.kind == "countdown" and name == watchdog.timeout_point

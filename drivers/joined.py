@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from drivers import codec
 from drivers.turns import Priority
-from drivers.wire import Outcome, PointRef, Wire
+from drivers.wire import Aged, Outcome, PointRef, Wire
 from station.profile import DeviceBinding
 
 
@@ -18,6 +18,11 @@ class JoinedWire:
         for binding, wire in parts:
             self._wires.append(wire)
             self._wire_of |= dict.fromkeys(binding.profile.points, wire)
+
+    @property
+    def age_s(self) -> float:
+        """Return how old the oldest of the last values were when they were asked for."""
+        return max((wire.age_s for wire in self._wires if isinstance(wire, Aged)), default=0.0)
 
     async def read(self, refs: Sequence[PointRef], priority: Priority) -> Mapping[PointRef, Outcome]:
         """Read all parts at the same time."""

@@ -43,7 +43,7 @@ class Masters:
 
         From the end of ``lease_s`` on the device may have gone to its fallback by itself.
         """
-        if self.written_s is None:
+        if self.written_s is None or asked_s < self.written_s:
             return False
         if lease_s is not None and asked_s - self.written_s >= lease_s:
             self.forget()

@@ -14,12 +14,26 @@ from station.clock import Clock
 from station.errors import DriverError
 from station.measurement import NoReading
 
-RETRY_S = (0.5, 2.0, 5.0)
+RETRY_S = (0.1, 0.2, 1.0)
 """Wall seconds before the first, the second and every further retry of a device that does not answer."""
 ARM_RETRY_S = 10.0
 FAILURES_TO_BE_LOST = 2
 
+GROUP = 50
+SPACING_S = 0.02
+"""Devices are polled in groups so many wall seconds apart: a setpoint need not wait for the answers of all of them, and
+the program need not wake for each."""
+
 log = structlog.get_logger(__name__)
+
+
+def phase_s(index: int, count: int, period_s: float, speed: float) -> float:
+    """Return when in its period the device ``index`` of ``count`` is polled: near the middle, not too many at once."""
+    groups = math.ceil(count / GROUP)
+    if groups == 1 or not math.isfinite(speed):
+        return period_s / 2.0
+    spacing_s = min(SPACING_S * speed, 0.5 * period_s / groups)
+    return period_s / 2.0 + (index // GROUP - (groups - 1) / 2.0) * spacing_s
 
 
 class Poller:

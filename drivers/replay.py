@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivers.capture import Capture, Event, What
-from drivers.modbus import ModbusLink
+from drivers.modbus import ModbusLink, Pace
 from drivers.modbus_frame import HEADER, Ask, NoSuchRegister
 from drivers.modbus_points import ModbusPoints
 from drivers.turns import Priority
@@ -92,8 +92,8 @@ class _Heard:
     async def send(self, data: bytes, timeout_s: float) -> None:
         pass
 
-    async def receive(self, timeout_s: float) -> bytes:  # noqa: ARG002  what came is there at once
-        while self.events:
+    async def receive(self, timeout_s: float) -> bytes:
+        while self.events and timeout_s > 0.0:
             event = self.events.pop(0)
             if event.what is What.GOT:
                 return event.data
@@ -121,10 +121,15 @@ async def replay(capture: Capture, profile: Profile) -> list[Round]:
         header.device, profile, "capture", 0, header.unit, header.assets, 1.0, dict(header.kw_per_a)
     )
     heard, image = _Heard(), _Image()
-    link = ModbusLink(heard)
+    link = ModbusLink(heard, Pace(back_off_s=0.0))
+    is_rtu = header.framing == "rtu"
     rounds = []
     for events in _rounds(capture.events):
-        exchanges = [await _again(link, heard, image, part, profile) for part in _parts(events)]
+        exchanges = []
+        for part in _parts(events):
+            if is_rtu:  # what a link does after a fault is in the capture; it must not do it again
+                link = ModbusLink(heard, Pace(back_off_s=0.0), is_rtu=True)
+            exchanges.append(await _again(link, heard, image, part, profile))
         points = await _points(binding, image)
         rounds.append(Round(events[0].at_s, tuple(exchanges), points))
     return rounds
@@ -137,7 +142,7 @@ async def _again(
     first = events[0]
     if first.what is not What.SENT:
         return Exchange(first.at_s, None, DriverError("", first.cause))
-    ask = ask_of(first.data)
+    ask = ask_of(first.data, is_rtu=link.is_rtu)
     if ask is None:
         return Exchange(
             first.at_s, None, DriverError("", f"a request that can't be read: {first.data.hex()}")
@@ -163,11 +168,12 @@ async def _points(binding: DeviceBinding, image: _Image) -> dict[str, dict[str, 
     }
 
 
-def ask_of(frame: bytes) -> Ask | None:
-    """Return what a Modbus TCP frame asks for, None where it is none that heliodock sends."""
-    if len(frame) < HEADER.size + 5:
+def ask_of(frame: bytes, *, is_rtu: bool = False) -> Ask | None:
+    """Return what a frame asks for, None where it is none that heliodock sends."""
+    start, end = (1, len(frame) - 2) if is_rtu else (HEADER.size, len(frame))
+    if end < start + 5:
         return None
-    unit, pdu = frame[HEADER.size - 1], frame[HEADER.size :]
+    unit, pdu = frame[start - 1], frame[start:end]
     function, address, number = struct.unpack_from(">BHH", pdu)
     if function in (3, 4):
         return Ask(unit, function, address, count=number)

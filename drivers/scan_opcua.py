@@ -8,10 +8,11 @@ from asyncua.client.client import Client
 from asyncua.ua.uaerrors import UaError
 
 from drivers.modbus import in_words
+from drivers.opcua_security import first_certificate
 from station.errors import DriverError, Nonsense, Unreachable
 
 # what a server lacks is told by what is found; asyncua logs it too
-logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,24 @@ async def scan_server(host: str, port: int, timeout_s: float) -> Server:
         raise
     except Exception as failed:  # noqa: BLE001  asyncua raises anything at a server that speaks something else
         raise Nonsense(who, f"is no OPC UA server ({failed})") from None
+
+
+async def server_certificate(host: str, port: int, timeout_s: float) -> bytes:
+    """Return the certificate (DER) that a server shows for its secured endpoints; raise ``DriverError``."""
+    who = f"{host}:{port}"
+    try:
+        async with asyncio.timeout(timeout_s):
+            offered = await Client(f"opc.tcp://{who}/", timeout=timeout_s).connect_and_get_server_endpoints()
+    except TimeoutError:
+        raise Unreachable(who, f"no answer within {timeout_s:g} s") from None
+    except OSError as failed:
+        raise Unreachable(who, f"no connection: {in_words(failed, timeout_s)}") from None
+    except Exception as failed:  # noqa: BLE001  asyncua raises anything at a server that speaks something else
+        raise Nonsense(who, f"is no OPC UA server ({failed})") from None
+    for its in offered:
+        if not str(its.SecurityPolicyUri).endswith("#None") and its.ServerCertificate:
+            return first_certificate(its.ServerCertificate)
+    raise Nonsense(who, "offers no security")
 
 
 async def _namespaces(url: str, endpoints: tuple[Endpoint, ...], timeout_s: float) -> tuple[str, ...]:

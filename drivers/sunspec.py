@@ -113,11 +113,11 @@ class SunspecPoints:
         """Return the known device; looked for, or looked at again, where that is needed."""
         async with self._finding:
             known = self._known
-            is_sure = self._is_sure and self._link.counters.opened == self._opened
+            is_sure = self._is_sure and self._link.renewed == self._opened
             if known is None or not (is_sure or await self._is_the_same(known, priority)):
                 known = await self._find(priority)
             self._known, self._is_sure = known, True
-            self._opened = self._link.counters.opened
+            self._opened = self._link.renewed
             return known
 
     async def _find(self, priority: Priority) -> Known:
@@ -164,10 +164,10 @@ class SunspecPoints:
             try:
                 blocks = await self._read_blocks(known, addresses, priority)
             except Nonsense:
-                if self._link.counters.opened == opened:
+                if self._link.renewed == opened:
                     raise
                 continue
-            if self._link.counters.opened == opened:
+            if self._link.renewed == opened:
                 return known, blocks
         raise Unreachable(self._device_id, "the connection broke while the device was read")
 

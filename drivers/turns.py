@@ -41,15 +41,27 @@ class Turns:
     @asynccontextmanager
     async def turn(self, priority: Priority, key: Hashable = None) -> AsyncIterator[None]:
         """Wait for the turn and keep it for the body; raise ``SupersededError`` when a newer one took its place."""
-        await self._take(priority, key)
+        await self.take(priority, key)
         try:
             yield
         finally:
-            self._pass_on()
+            self.pass_on()
 
-    async def _take(self, priority: Priority, key: Hashable) -> None:
-        if not self._is_taken:
-            self._is_taken = True
+    @property
+    def is_taken(self) -> bool:
+        """Return whether somebody has the turn."""
+        return self._is_taken
+
+    def take_at_once(self) -> bool:
+        """Take the turn where nobody has it; return whether that was so."""
+        if self._is_taken:
+            return False
+        self._is_taken = True
+        return True
+
+    async def take(self, priority: Priority, key: Hashable = None) -> None:
+        """Wait for the turn; ``pass_on`` must follow. Raises ``SupersededError`` as ``turn`` does."""
+        if self.take_at_once():
             return
         self._supersede(key)
         self._number += 1
@@ -59,7 +71,7 @@ class Turns:
             await waiter.turn
         except asyncio.CancelledError:
             if waiter.turn.done() and not waiter.turn.cancelled():
-                self._pass_on()  # the turn came in the same moment as the cancellation
+                self.pass_on()  # the turn came in the same moment as the cancellation
             raise
 
     def _supersede(self, key: Hashable) -> None:
@@ -67,7 +79,8 @@ class Turns:
             if key is not None and waiter.key == key and not waiter.turn.done():
                 waiter.turn.set_exception(SupersededError())
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
+        """Give the turn to whoever is next."""
         while self._waiting:
             waiter = heapq.heappop(self._waiting)
             if not waiter.turn.done():

@@ -1,7 +1,7 @@
 """What a device needs of a protocol: points read and written, whatever carries them."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from drivers.codec import Value
 from drivers.turns import Priority
@@ -40,3 +40,10 @@ class Wire(Protocol):
     async def close(self) -> None:
         """Drop the connection."""
         ...
+
+
+@runtime_checkable
+class Aged(Protocol):
+    """A wire whose values may be older than the request for them: ``age_s`` is how old those of the last poll were."""
+
+    age_s: float

@@ -1,7 +1,7 @@
 """A rig: every device of a site as a real server on its own port, all of them one plant."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from os import strerror
@@ -14,13 +14,15 @@ from configs.csv_data import read_series, read_sessions
 from configs.load import LoadedSite
 from hil.emulators.device import EmulatedDevice
 from hil.emulators.live import LivePlant
-from hil.emulators.modbus import ModbusServer
+from hil.emulators.modbus import ModbusServer, Units
 from hil.emulators.opcua import OpcuaServer
+from hil.emulators.rtu import SerialServer
 from hil.plant import PlantParams
 from hil.shift import join_late, shift_series, shift_sessions
 from hil.world import LoadNoise, Surroundings, World
 from station.clock import Clock
 from station.errors import ConfigError
+from station.links import Link, SerialLink, TcpLink
 from station.profile import DeviceBinding, Protocol
 
 STEP_S = 0.2
@@ -84,7 +86,7 @@ class Rig:
                 await server.start()
             except OSError as failed:
                 cause = strerror(failed.errno) if failed.errno else str(failed)
-                problem = f"cannot listen on {binding.host}:{binding.port}: {cause.lower()}"
+                problem = f"cannot listen on {binding.via}: {cause.lower()}"
                 raise ConfigError(str(self._file), 0, f"device {device_id}", problem) from None
 
     async def follow(self) -> None:
@@ -105,9 +107,7 @@ class Rig:
         binding = self.devices[device_id].binding
         for first, server in self._servers.items():
             other = self.devices[first].binding
-            if first == device_id or (
-                binding.port and (other.host, other.port) == (binding.host, binding.port)
-            ):
+            if first == device_id or (binding.port and other.via == binding.via):
                 return server.port
         raise KeyError(device_id)
 
@@ -123,7 +123,7 @@ class Rig:
                         f"device {first.device_id}",
                         "cannot be emulated: another device has the same port and unit",
                     )
-                return ModbusServer(first.host, first.port, units)
+                return _modbus_server(first.via, units)
             case Protocol.OPCUA:
                 return OpcuaServer(first.host, first.port, self.devices[first.device_id])
             case _:
@@ -138,6 +138,13 @@ async def serve(
     async with Rig(loaded, clock, here, seed).started():
         await stopped.wait()
     return here
+
+
+def _modbus_server(via: Link, units: Mapping[int, EmulatedDevice]) -> Server:
+    """Return a server on the network, or at a serial port: that of the other end of the controller's cable."""
+    if isinstance(via, SerialLink):
+        return SerialServer(via, Units(units).answer_on_a_line)
+    return ModbusServer(via.host, via.port, units, is_rtu=via.framing == "rtu")
 
 
 def step_s(cycle_s: float, speed: float) -> float:
@@ -197,7 +204,7 @@ def _by_port(bindings: Sequence[DeviceBinding]) -> list[list[DeviceBinding]]:
     """Return the devices that share a port together: units of one Modbus gateway. Port 0 is never shared."""
     groups: dict[object, list[DeviceBinding]] = {}
     for binding in bindings:
-        is_shared = binding.profile.protocol is not Protocol.OPCUA and binding.port
-        key = (binding.host, binding.port) if is_shared else binding.device_id
+        is_alone = binding.profile.protocol is Protocol.OPCUA or binding.via == TcpLink(binding.host, 0)
+        key = binding.device_id if is_alone else binding.via
         groups.setdefault(key, []).append(binding)
     return list(groups.values())

@@ -17,7 +17,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS, WriteApi
 from influxdb_client.rest import ApiException
 from urllib3 import exceptions as http
 
-from northbound.secrets import secret_of
+from configs.secrets import secret_of
 from station.errors import ConfigError
 from station.sinks import InfluxSettings
 

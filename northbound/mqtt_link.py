@@ -19,8 +19,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from configs.secrets import secret_of
 from northbound.mqtt_messages import Message
-from northbound.secrets import secret_of
 from station.errors import ConfigError, HeliodockError
 from station.sinks import MqttSettings
 

@@ -7,13 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from station.links import Link, SerialLink, TcpLink
+from station.opcua import OpcuaAccess
+
 
 class Protocol(StrEnum):
-    """The wire that a profile speaks."""
+    """The wire that a profile speaks. ``modbus`` is another name of ``modbus-tcp``: the site says over which link."""
 
     MODBUS_TCP = "modbus-tcp"
     OPCUA = "opcua"
     SUNSPEC = "sunspec"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Protocol | None":
+        return cls.MODBUS_TCP if value == "modbus" else None
 
 
 class Encoding(StrEnum):
@@ -203,6 +210,10 @@ class Profile:
     verified: str
     timeout_s: float = 0.8
     min_gap_s: float = 0.0
+    connect_delay_s: float = 0.0
+    """Between connecting and the first request."""
+    keep_open: bool = True
+    """False: the device serves one client; the connection is closed after each round of requests."""
     max_registers: int = 100
     max_gap: int = 10
     unit_stride: int = 0
@@ -234,9 +245,10 @@ class Profile:
 class DeviceBinding:
     """One device of a site: where it is and which assets it serves, in the order of its connectors.
 
-    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Where several devices
-    together are one asset (a converter and its battery), ``parts`` are they and ``profile`` has the points of all; the
-    first of them is the one at this host, port and unit.
+    ``kw_per_a`` converts a point in A into kW for each asset (its phases times its voltage). Without a serial ``link``
+    it is at ``host`` and ``port`` (a ``TcpLink`` adds its framing); with one ``host`` names the port and ``port``
+    is 0. Where several devices together are one asset (a converter and its battery), ``parts`` are they and
+    ``profile`` has the points of all; the first of them is the one at this link and unit.
     """
 
     device_id: str
@@ -248,6 +260,8 @@ class DeviceBinding:
     poll_s: float
     kw_per_a: Mapping[str, float] = field(default_factory=dict)
     parts: tuple["DeviceBinding", ...] = ()
+    link: Link | None = None
+    opcua: OpcuaAccess | None = None
 
     @property
     def on_the_wire(self) -> tuple["DeviceBinding", ...]:
@@ -257,4 +271,16 @@ class DeviceBinding:
     def moved(self, place: Callable[["DeviceBinding"], tuple[str, int]]) -> "DeviceBinding":
         """Return the same device, its parts included, at the host and port that ``place`` names for each."""
         host, port = place(self)
-        return replace(self, host=host, port=port, parts=tuple(part.moved(place) for part in self.parts))
+        link = self.link if isinstance(self.link, TcpLink) else None
+        parts = tuple(part.moved(place) for part in self.parts)
+        return replace(self, host=host, port=port, link=link, parts=parts)
+
+    @property
+    def via(self) -> Link:
+        """Return how it is reached."""
+        match self.link:
+            case SerialLink():
+                return self.link
+            case TcpLink(framing=framing):
+                return TcpLink(self.host, self.port, framing)
+        return TcpLink(self.host, self.port)

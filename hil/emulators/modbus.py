@@ -1,4 +1,4 @@
-"""A Modbus TCP server for emulated devices.
+"""A Modbus server for emulated devices: TCP, or the frames of a serial line over TCP.
 
 It is our own, on asyncio: pymodbus's server answers an absent unit with exception 4 and a logged KeyError, can't keep
 silent without holding a task per request, and needs about four times the processor time, which the fast demonstration
@@ -9,8 +9,10 @@ import asyncio
 import struct
 from collections.abc import Mapping
 
+from drivers.rtu_frame import framed
 from hil.emulators.device import EmulatedDevice
 from hil.emulators.registers import WRITE_MANY, WRITE_ONE, Code, Declined, Registers
+from hil.emulators.rtu import RtuCutter
 from hil.emulators.sunspec import SunspecRegisters
 from station.profile import Protocol
 
@@ -19,14 +21,40 @@ LONGEST = 254
 """Bytes of a frame after its length field, by the specification."""
 
 
-class ModbusServer:
-    """Serves the devices of one port by their unit numbers."""
+class Units:
+    """The devices behind one port or on one line, by their unit numbers."""
 
-    def __init__(self, host: str, port: int, devices: Mapping[int, EmulatedDevice]) -> None:
-        self._host = host
-        self._port = port
+    def __init__(self, devices: Mapping[int, EmulatedDevice]) -> None:
         self._devices = devices
         self._registers = {unit: registers_of(device) for unit, device in devices.items()}
+
+    def answer(self, unit: int, request: bytes) -> bytes | None:
+        """Return the answer to a request (function code and data), None where the device is silent."""
+        device = self._devices.get(unit)
+        if device is not None and device.silent:
+            return None
+        try:
+            if device is None:
+                raise Declined(Code.NO_SUCH_UNIT)
+            return _performed(self._registers[unit], request)
+        except Declined as declined:
+            return bytes((request[0] | 0x80, declined.code))
+
+    def answer_on_a_line(self, unit: int, request: bytes) -> bytes | None:
+        """Return the same as ``answer``; but where there is no gateway, nobody speaks for an absent unit."""
+        return self.answer(unit, request) if unit in self._devices else None
+
+
+class ModbusServer:
+    """Serves the devices of one port."""
+
+    def __init__(
+        self, host: str, port: int, devices: Mapping[int, EmulatedDevice], *, is_rtu: bool = False
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._is_rtu = is_rtu
+        self._units = Units(devices)
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
 
@@ -41,7 +69,8 @@ class ModbusServer:
     async def start(self) -> None:
         """Listen. Raises OSError where the port is taken."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), self._host, self._port)
+        kind = _RtuConnection if self._is_rtu else _Connection
+        self._server = await loop.create_server(lambda: kind(self), self._host, self._port)
 
     async def publish(self) -> None:
         """Do nothing: Modbus tells values only when asked."""
@@ -58,15 +87,9 @@ class ModbusServer:
 
     def answer(self, unit: int, request: bytes) -> bytes | None:
         """Return the answer to a request (function code and data), None where the device is silent."""
-        device = self._devices.get(unit)
-        if device is not None and device.silent:
-            return None
-        try:
-            if device is None:
-                raise Declined(Code.NO_SUCH_UNIT)
-            return _performed(self._registers[unit], request)
-        except Declined as declined:
-            return bytes((request[0] | 0x80, declined.code))
+        return (
+            self._units.answer_on_a_line(unit, request) if self._is_rtu else self._units.answer(unit, request)
+        )
 
     def opened(self, connection: "_Connection") -> None:
         """Remember a connection."""
@@ -117,6 +140,20 @@ class _Connection(asyncio.Protocol):
             answer = self._server.answer(unit, request)
             if answer is not None and self._transport is not None:
                 self._transport.write(HEADER.pack(transaction, 0, len(answer) + 1, unit) + answer)
+
+
+class _RtuConnection(_Connection):
+    """Cuts a stream into the frames of a serial line."""
+
+    def __init__(self, server: ModbusServer) -> None:
+        super().__init__(server)
+        self._cutter = RtuCutter()
+
+    def data_received(self, data: bytes) -> None:
+        for unit, request in self._cutter.feed(data):
+            answer = self._server.answer(unit, request)
+            if answer is not None and self._transport is not None:
+                self._transport.write(framed(unit, answer))
 
 
 def _performed(registers: Registers | SunspecRegisters, request: bytes) -> bytes:

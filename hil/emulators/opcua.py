@@ -1,4 +1,4 @@
-"""An OPC UA server for one emulated device (asyncua; security policy None, as the reference device has it)."""
+"""An OPC UA server for one emulated device (asyncua), entered as the site file says."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,8 +16,10 @@ from asyncua.ua.status_codes import StatusCodes
 from drivers import codec
 from drivers.opcua import VARIANTS
 from hil.emulators.device import EmulatedDevice, Refused
+from hil.emulators.opcua_door import Users, hang_door
 from hil.emulators.quantities import Quantity
 from hil.emulators.raw import raw_of
+from station.opcua import OpcuaAccess
 from station.profile import Point
 
 Place = tuple[int, Point]
@@ -28,7 +30,8 @@ class OpcuaServer:
     """Serves one device. Values are computed when they are read; ``publish`` feeds those who subscribed."""
 
     def __init__(self, host: str, port: int, device: EmulatedDevice) -> None:
-        self._url = f"opc.tcp://{host}:{port}/"
+        self._access = device.binding.opcua or OpcuaAccess()
+        self._url = f"opc.tcp://{host}:{port}{self._access.path}"
         self._host = host
         self._port = port
         self._device = device
@@ -44,12 +47,15 @@ class OpcuaServer:
         return self._server.bserver.port
 
     async def start(self) -> None:
-        """Build the address space and listen. Raises OSError where the port is taken."""
-        server = Server()
+        """Build the address space and listen.
+
+        Raises OSError where the port is taken, ConfigError where a certificate can't be used.
+        """
+        server = Server(user_manager=Users(self._access))
         await server.init()
         server.set_endpoint(self._url)
         server.set_server_name(f"heliodock {self._device.binding.device_id}")
-        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await hang_door(server, self._access)
         places = await self._build(server)
         self._attributes = _DeviceAttributes(server.iserver.aspace, self._device, places)
         server.iserver.attribute_service = self._attributes

@@ -240,7 +240,7 @@ async def _session(  # noqa: PLR0917
 
     def connect(on_trial: Sequence[DeviceBinding], guards: Mapping[str, Guard]) -> Sequence[Device]:
         return connect_devices(
-            on_trial, guards, transport_to=lambda _host, port: DirectTransport(servers[port])
+            on_trial, guards, transport_to=lambda link: DirectTransport(servers[getattr(link, "port", 0)])
         )
 
     believed = tuple(

@@ -1,6 +1,8 @@
 """What the codec writes it reads back: every encoding, word order, scale, bias and sign."""
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -23,6 +25,23 @@ def integer_points(draw: st.DrawFn) -> Point:
         scale=draw(st.sampled_from([0.01, 0.1, 0.5, 1.0, 10.0, 100.0])),
         bias=draw(st.sampled_from([0.0, -40.0, 1200.0])),
         sign=draw(st.sampled_from([-1, 1])),
+    )
+
+
+@st.composite
+def any_points(draw: st.DrawFn) -> Point:
+    return Point(
+        name="power_kw",
+        encoding=draw(st.sampled_from(list(Encoding))),
+        unit="W",
+        word_order=draw(st.sampled_from(["big", "little"])),
+        scale=draw(st.sampled_from([0.1, 1.0, 100.0])),
+        bias=draw(st.sampled_from([0.0, -40.0])),
+        sign=draw(st.sampled_from([-1, 1])),
+        not_available=draw(st.sampled_from([(), (0xFFFF,), (0x8000, 0), (-1,)])),
+        valid=draw(st.sampled_from([None, (-1000.0, 1000.0), (0.0, 1e9)])),
+        symbols=draw(st.sampled_from([{}, {}, {0: "off", 1: "on"}])),
+        length=2,
     )
 
 
@@ -94,3 +113,17 @@ def test_canonical_units_survive(unit: str, name: str, value: float, kw_per_a: f
     point = Point(name, Encoding.FLOAT64, unit=unit)
     there = codec.to_canonical(point, value, kw_per_a)
     assert codec.from_canonical(point, there, kw_per_a) == pytest.approx(value)
+
+
+@given(point=any_points(), data=st.data())
+def test_a_prepared_decoder_says_what_decode_says(point: Point, data: st.DataObject) -> None:
+    size = codec.register_count(point) + data.draw(st.sampled_from([0, 0, 0, 1]))
+    words = tuple(data.draw(st.lists(WORD, min_size=size, max_size=size)))
+
+    def outcome(decode: Callable[[Sequence[int]], codec.Value | None]) -> object:
+        try:
+            return decode(words)
+        except ValueError as refused:
+            return str(refused)
+
+    assert outcome(codec.decoder(point)) == outcome(partial(codec.decode, point))

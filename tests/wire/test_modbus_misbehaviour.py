@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from drivers.modbus import ModbusLink
+from drivers.modbus import ModbusLink, Pace
 from drivers.modbus_frame import Ask
 from drivers.transport import SocketTransport
 from drivers.turns import Priority
@@ -28,7 +28,7 @@ def full_slave() -> Slave:
 
 
 def link_to(server: Server) -> ModbusLink:
-    return ModbusLink(SocketTransport("127.0.0.1", server.port))
+    return ModbusLink(SocketTransport("127.0.0.1", server.port), Pace(back_off_s=0.0))
 
 
 async def read(link: ModbusLink, address: int, count: int, *, function: int = 3) -> tuple[int, ...]:

@@ -99,7 +99,9 @@ async def test_a_car_that_says_nothing_is_none(shared: PairServer) -> None:
 async def test_a_missing_or_bad_node_takes_down_its_own_connector_and_is_named() -> None:
     async with pair("Connector2.ActivePower") as (server, device):
         readings = await device.read(StillClock())
-        assert readings["dc2"] == NoReading("power_kw: node Connector2.ActivePower: BadNodeIdUnknown")
+        assert readings["dc2"] == NoReading(
+            "power_kw: node Connector2.ActivePower: the server has no such node (BadNodeIdUnknown)"
+        )
         assert isinstance(readings["dc1"], ConnectorReading)
         power = server.nodes["Connector1.ActivePower"].nodeid
         broken = ua.StatusCode(ua.StatusCodes.BadSensorFailure)
@@ -107,7 +109,9 @@ async def test_a_missing_or_bad_node_takes_down_its_own_connector_and_is_named()
             power, ua.DataValue(ua.Variant(1.0, ua.VariantType.Double), broken)
         )
         readings = await device.read(StillClock())
-        assert readings["dc1"] == NoReading("power_kw: node Connector1.ActivePower: BadSensorFailure")
+        assert readings["dc1"] == NoReading(
+            "power_kw: node Connector1.ActivePower: the sensor has failed (BadSensorFailure)"
+        )
 
 
 async def test_a_node_of_another_type_is_no_reading() -> None:

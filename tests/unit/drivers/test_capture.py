@@ -1,6 +1,7 @@
 """A captured link, replayed without the device: the same values, the same faults, from whole and from torn files."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -10,10 +11,13 @@ import pytest
 from configs.profiles import load_profile
 from drivers.capture import Capture, CapturedTransport, Event, Header, What, read_capture
 from drivers.device import Device
-from drivers.modbus import ModbusLink
+from drivers.modbus import ModbusLink, Pace
+from drivers.modbus_frame import Ask
 from drivers.modbus_points import ModbusPoints
 from drivers.replay import Round, ask_of, replay
 from drivers.transport import memory_pair
+from drivers.turns import Priority
+from hil.emulators.misbehaving import MisbehavingDevice, MisbehavingTransport
 from station.errors import ConfigError, DriverError, Nonsense, Unreachable
 from station.profile import DeviceBinding
 from tests.unit.drivers.bench import VALUES, Bench
@@ -63,6 +67,26 @@ async def test_a_replay_gives_the_values_that_the_device_gave() -> None:
     points = rounds[-1].points["asset"]
     for name, value in VALUES["demo-battery"].items():
         assert points[name] == pytest.approx(value)
+
+
+async def test_a_capture_of_a_serial_line_replays_too() -> None:
+    lines = [replace(HEADER, framing="rtu").line()]
+    device = MisbehavingDevice(random.Random(1), is_rtu=True, timeout_s=0.05, badness=0.0)
+    transport = CapturedTransport(MisbehavingTransport(device), lambda event: lines.append(event.line()))
+    link = ModbusLink(transport, Pace(back_off_s=0.0), is_rtu=True)
+    for address in (1000, 1020):
+        transport.poll()
+        await link.ask(Ask(1, 3, address, 4), "x", timeout_s=0.05, priority=Priority.FAST)
+    device._names, device.badness = ("wrong checksum",), 1.0
+    transport.poll()
+    with pytest.raises(Nonsense):
+        await link.ask(Ask(1, 3, 1040, 4), "x", timeout_s=0.05, priority=Priority.FAST)
+    rounds = await replay(read_capture("memory", lines), PROFILE)
+    assert [len(its.exchanges) for its in rounds] == [1, 1, 1]
+    assert [str(its.exchanges[0]) for its in rounds] == [
+        f"read unit 1 function 3 address {address} count 4" for address in (1000, 1020, 1040)
+    ]
+    assert [fault.cause[:20] for fault in faults(rounds)] == ["garbage instead of a"]
 
 
 async def test_another_profile_decodes_the_same_bytes_in_its_own_way() -> None:

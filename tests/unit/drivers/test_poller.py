@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from drivers.board import Board
-from drivers.poller import Poller
+from drivers.poller import Poller, phase_s
 from drivers.watchdog import Guard
 from station.clock import Instant
 from station.measurement import MeterReading, NoReading, WriteResult
@@ -85,7 +85,7 @@ async def test_a_silent_device_is_retried_ever_more_slowly_and_logged_once() -> 
             b.far_end.is_listening = True
             await asyncio.sleep(0.2)
             assert await poller.poll()
-        assert waits_s == [5.0, 20.0, 50.0, 50.0, 50.0]
+        assert waits_s == pytest.approx([1.0, 2.0, 10.0, 10.0, 10.0])
         assert [entry["event"] for entry in logs] == ["asset lost", "asset back"]
         assert logs[0]["cause"] == "no connection: connection refused"
         assert board.causes == {}
@@ -130,3 +130,12 @@ async def test_run_polls_until_cancelled_and_closes_the_device() -> None:
                 group.create_task(Poller(b.device, board, clock).run())
         assert clock.mono_s > 102.0
         assert not b.far_end.is_open
+
+
+def test_few_devices_are_polled_in_the_middle_of_the_period_and_many_in_groups_around_it() -> None:
+    assert {phase_s(index, 12, 1.0, 1.0) for index in range(12)} == {0.5}
+    phases_s = sorted({round(phase_s(index, 200, 1.0, 1.0), 6) for index in range(200)})
+    assert phases_s == [0.47, 0.49, 0.51, 0.53]
+    fast_s = [phase_s(index, 200, 0.1, 1.0) for index in range(200)]
+    assert 0.025 <= min(fast_s) < max(fast_s) <= 0.075
+    assert {phase_s(index, 200, 1.0, float("inf")) for index in range(200)} == {0.5}
