@@ -157,7 +157,7 @@ def test_the_plan_stands_still_when_nothing_has_changed() -> None:
         assert second.targets_kw[name][0] == pytest.approx(values[0], abs=0.05)
 
 
-def broken(_timeout_s: float, _gap: float) -> object:
+def broken(_matrix: Matrix, _timeout_s: float, _gap: float) -> NoAnswer:
     """A solver that fails."""
     raise ValueError("no licence")
 
