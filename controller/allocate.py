@@ -40,7 +40,7 @@ class Cap:
 class Fleet:
     """The connectors in the order of urgency, most urgent first, with their wishes, limits and memories.
 
-    ``cap`` is what cars give way to.
+    ``cap`` is what cars give way to. ``idle`` cars want nothing now: they are offered what the others leave.
     """
 
     order: Sequence[Connector]
@@ -49,6 +49,7 @@ class Fleet:
     intervals: Mapping[str, Interval]
     memories: Mapping[str, ConnectorMemory]
     cap: Cap = Cap(float("inf"))
+    idle: frozenset[str] = frozenset()
 
 
 def allocate(
@@ -64,12 +65,15 @@ def allocate(
     for connector in fleet.order:
         offers_kw[connector.asset_id] = _calm(connector, offers_kw[connector.asset_id], fleet, now, reasons)
     granted_kw = dict.fromkeys(offers_kw, 0.0)
-    for connector in fleet.order:
-        if offers_kw[connector.asset_id] > 0.0:
-            granted_kw[connector.asset_id] = _minimum(connector, books, reasons)
-    for connector in fleet.order:
-        if granted_kw[connector.asset_id] > 0.0:
-            granted_kw[connector.asset_id] = _top_up(connector, offers_kw[connector.asset_id], books, reasons)
+    hungry = [connector for connector in fleet.order if connector.asset_id not in fleet.idle]
+    for connectors in (hungry, [connector for connector in fleet.order if connector.asset_id in fleet.idle]):
+        for connector in connectors:
+            if offers_kw[connector.asset_id] > 0.0:
+                granted_kw[connector.asset_id] = _minimum(connector, books, reasons)
+        for connector in connectors:
+            if granted_kw[connector.asset_id] > 0.0:
+                offer_kw = offers_kw[connector.asset_id]
+                granted_kw[connector.asset_id] = _top_up(connector, offer_kw, books, reasons)
     return granted_kw, reasons
 
 
@@ -99,7 +103,8 @@ def _calm(connector: Connector, offer_kw: float, fleet: Fleet, now: Instant, rea
     if abs(offer_kw - last_kw) < STEP_KW:
         return _valid(connector, interval.clamp(last_kw))
     if (offer_kw > 0.0) != (last_kw > 0.0):
-        held = _switch_is_held(memory, offer_kw > 0.0, now) if connector.kind is ConnectorKind.AC else ""
+        switches = connector.kind is ConnectorKind.AC and connector.asset_id not in fleet.idle
+        held = _switch_is_held(memory, offer_kw > 0.0, now) if switches else ""
         if held:
             reasons.append(Reason("calm", connector.asset_id, held))
             offer_kw = connector.min_kw if last_kw > 0.0 else 0.0

@@ -21,17 +21,8 @@ from station.measurement import NoReading, Snapshot
 from station.request import RequestKind
 from station.topology import Constraint, Site
 
-REACTION_S = 12.0
-"""The slowest shedding: an AC car may take 5 s to see a new pilot and 6 s to follow it."""
-
 TOLERANCE = 1e-6
 """Room smaller than this, in kW or A, is none."""
-
-
-def shed_s(site: Site) -> float:
-    """Return the longest time in seconds until lost support is made good: a lease of the slowest device runs out."""
-    leases_s = [asset.lease_s for asset in site.controllables]
-    return max(leases_s, default=0.0) + site.control.stale_s + REACTION_S
 
 
 def constraints_in_force(site: Site, snapshot: Snapshot) -> tuple[Constraint, ...]:
@@ -91,12 +82,8 @@ class Books:
         self._unarmed = unarmed
         self._late = late or {}
         self._hidden_kw = hidden_kw or {}
-        limit_s = shed_s(site)
         self._bound = [constraint.bound for constraint in constraints]
-        self._loss_bound = [
-            constraint.short_time_bound if constraint.short_time_s >= limit_s else constraint.bound
-            for constraint in constraints
-        ]
+        self._loss_bound = [site.loss_bound(constraint) for constraint in constraints]
         self._standing: list[float] = []
         self._loss: list[float] = []
         for constraint in constraints:

@@ -6,14 +6,13 @@ limit, while all it draws beyond that would be given away once more to others.
 
 from collections.abc import Mapping
 
-from controller.envelope import REACTION_S
 from controller.judge import Seen
 from controller.leases import LANDING_CYCLES
 from station.assets import Controllable
 from station.clock import Instant
 from station.decision import ControlState
 from station.limits import ZERO, Interval
-from station.topology import Site
+from station.topology import REACTION_S, Site
 
 STRAY_SHARE = 0.1
 STRAY_KW = 0.5

@@ -7,7 +7,7 @@ from controller import balance, demand, rules
 from controller.allocate import Cap, Fleet, allocate, remember
 from controller.balance import BaseEstimate
 from controller.dispatch import Dispatch, Flows, Support, dispatch, excess_kw, smooth
-from controller.envelope import REACTION_S, Books, constraints_in_force, settled
+from controller.envelope import Books, constraints_in_force, settled
 from controller.follow import Wanted, expected_draw_kw, follow, hold, laxity_s
 from controller.judge import Seen, judge
 from controller.leases import (
@@ -40,7 +40,7 @@ from station.limits import Direction, Interval
 from station.measurement import Snapshot
 from station.plan import Plan
 from station.session import Session
-from station.topology import Site
+from station.topology import REACTION_S, Site
 
 KEEPS_PLACE_S = 900.0
 """A car must be so much more urgent than one that charges to take its place; else equal cars would swap for ever."""
@@ -297,7 +297,8 @@ def _choose(cycle: _Cycle, wanted: Wanted, flows: Flows, books: Books, cap: Cap)
     over_kw = excess_kw(site, net_kw, cycle.intervals, cap.power_kw)
     smooth_excess_kw = smooth(cycle.state.smooth_excess_kw, over_kw, cycle.dt_s)
     order = sorted(site.connectors, key=lambda c: (_urgency_s(cycle, c), c.asset_id))
-    fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors, cap)
+    idle = frozenset(key for key, session in cycle.sessions.items() if session.is_satisfied)
+    fleet = Fleet(order, wanted.powers_kw, cycle.last_kw, cycle.intervals, cycle.state.connectors, cap, idle)
     offers_kw, reasons = allocate(fleet, _before_cars(cycle, books, sent), smooth_excess_kw, cycle.now)
     proposal = Proposal(
         powers_kw={**wanted.powers_kw, **sent.batteries_kw, **offers_kw},

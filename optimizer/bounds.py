@@ -1,7 +1,7 @@
 """Rows of the limit tree, the same for the planner's model and for the oracle's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,7 +41,28 @@ class Known:
 
 def add_limits(builder: Builder, site: Site, known: Known, parts: Sequence[Part]) -> None:
     """Add every booked bound of the tree in the steps in which it can bind at all, each with a priced slack."""
-    for number, constraint in enumerate(site.constraints):
+    _add_all(builder, site, known, parts, site.constraints)
+
+
+def add_safe_limits(builder: Builder, site: Site, known: Known, parts: Sequence[Part]) -> None:
+    """Add the bounds that control will hold: less the base load's growth, and also should all support fail at once.
+
+    Without these rows a plan gives cars what the safety gate then takes away again (``controller.envelope``).
+    """
+    growth_kw = site.base_load.growth_kw
+    imports = [c for c in site.constraints if c.direction is Direction.IMPORT]
+    standing = [replace(c, bound=c.bound - c.base_weight * growth_kw) for c in imports]
+    loss = [replace(c, bound=site.loss_bound(c) - c.base_weight * growth_kw) for c in imports]
+    exports = [c for c in site.constraints if c.direction is not Direction.IMPORT]
+    _add_all(builder, site, known, parts, [*standing, *exports])
+    alone = replace(known, pv_kw=np.zeros_like(known.pv_kw), prefix=f"{known.prefix}alone_")
+    _add_all(builder, site, alone, [p for p in parts if p.sign > 0 and p.asset_id != SUN], loss)
+
+
+def _add_all(
+    builder: Builder, site: Site, known: Known, parts: Sequence[Part], constraints: Sequence[Constraint]
+) -> None:
+    for number, constraint in enumerate(constraints):
         _add_limit(
             builder,
             known,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.bounds import EXPECTED_CARS, SUN, Known, Part, add_limits
+from optimizer.bounds import EXPECTED_CARS, SUN, Known, Part, add_safe_limits
 from optimizer.matrix import Builder, Floats, Ints
 from optimizer.problem import Problem, Scenario, window_means
 from station.assets import Battery
@@ -66,7 +66,7 @@ class ScenarioRows:
         flows = Flows(charge, discharge, stored, curtailed, self._cars(), *self._grid())
         over = OVER_LIMIT * self.weight * self.hours
         known = Known(self.scenario.load_kw, self.scenario.pv_kw, over, self.prefix)
-        add_limits(self.builder, self.problem.site, known, [*self._parts(flows), self._arrivals()])
+        add_safe_limits(self.builder, self.problem.site, known, [*self._parts(flows), self._arrivals()])
         self._peak(flows.imported)
         return flows
 

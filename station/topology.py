@@ -46,6 +46,10 @@ class Constraint:
     short_time_s: float
 
 
+REACTION_S = 12.0
+"""The slowest shedding: an AC car may take 5 s to see a new pilot and 6 s to follow it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Planning:
     """How often and how far the schedule looks. ``shortfall_price_per_kwh`` prices energy that a driver misses."""
@@ -102,6 +106,17 @@ class Site:
     def constraints(self) -> tuple[Constraint, ...]:
         """Return every booked bound (hard and operator limits) of the tree, both directions."""
         return tuple(self._constraints())
+
+    @cached_property
+    def shed_s(self) -> float:
+        """Return the longest time in s until lost support is made good: a lease of the slowest device runs out."""
+        leases_s = [asset.lease_s for asset in self.controllables]
+        return max(leases_s, default=0.0) + self.control.stale_s + REACTION_S
+
+    def loss_bound(self, constraint: Constraint) -> float:
+        """Return what may flow while support that failed is made good: the overload where it lasts so long."""
+        lasts = constraint.short_time_s >= self.shed_s
+        return constraint.short_time_bound if lasts else constraint.bound
 
     @cached_property
     def fallback_problems(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ def allocated(
     order: tuple[str, ...] = ("ac1", "ac2", "ac3", "dc1", "dc2"),
     intervals: dict[str, Interval] | None = None,
     memories: dict[str, ConnectorMemory] | None = None,
+    idle: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, float], list[Reason]]:
     """Allocate among connectors, the most urgent first; they come from what they wish unless said otherwise."""
     by_id = {connector.asset_id: connector for connector in site.connectors}
@@ -35,6 +36,7 @@ def allocated(
         dict.fromkeys(by_id, 0.0) | wishes_kw | (last_kw or {}),
         {key: connector.nameplate for key, connector in by_id.items()} | (intervals or {}),
         memories or {},
+        idle=idle,
     )
     books = books_of(site, base_kw=base_kw, granted_kw=dict.fromkeys(by_id, 0.0))
     return allocate(fleet, books, excess_kw, NOW)
@@ -74,6 +76,20 @@ def test_a_car_without_room_for_its_minimum_gets_nothing_and_is_told_why() -> No
     assert offers_kw["dc1"] == pytest.approx(7.0)
     assert offers_kw["dc2"] == 0.0
     assert Reason("limit", "dc2", "no room for the minimum") in reasons
+
+
+def test_cars_that_want_nothing_are_offered_what_the_hungry_leave() -> None:
+    needy = replace(SITE, connectors=tuple(replace(c, fallback_kw=0.0) for c in SITE.connectors))
+    wishes = {"ac1": 1.38, "ac2": 1.38, "dc1": 60.0}
+    order, idle = ("ac1", "ac2", "dc1", "ac3", "dc2"), frozenset({"ac1", "ac2"})
+    just_on = {"ac1": memory(switched_s=NOW.mono_s - 1.0)}
+    offers_kw, _ = allocated(wishes, site=needy, order=order, idle=idle, memories=just_on)
+    assert offers_kw["dc1"] == 60.0
+    assert offers_kw["ac1"] == offers_kw["ac2"] == 0.0  # nothing is switched in a car that draws nothing
+    offers_kw, _ = allocated(wishes, site=needy, order=order, idle=idle, base_kw=-1.5)
+    assert [offers_kw[key] for key in ("dc1", "ac1", "ac2")] == [60.0, 1.38, 0.0]
+    offers_kw, _ = allocated(wishes, site=needy, order=order)
+    assert offers_kw["dc1"] == pytest.approx(60.0 - 2 * 1.38)
 
 
 def test_excess_is_taken_off_the_least_urgent_down_to_the_minimum() -> None:

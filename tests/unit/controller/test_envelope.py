@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.envelope import Books, constraints_in_force, settled, shed_s
+from controller.envelope import Books, constraints_in_force, settled
 from controller.leases import grant_interval
 from station.limits import Direction, Interval
 from station.measurement import Measurement, NoReading, Snapshot
@@ -107,7 +107,7 @@ def test_a_device_that_does_not_obey_is_booked_at_its_grant_too() -> None:
 
 
 def test_the_short_time_overload_serves_a_loss_only_where_loads_can_be_shed_in_time() -> None:
-    assert shed_s(SITE) == 30.0 + 3.0 + 12.0
+    assert SITE.shed_s == 30.0 + 3.0 + 12.0
     long_enough = a_site(ac=1, dc=1, limit_kw=60.0, short_time_kw=78.0, short_time_s=45.0)
     too_short = a_site(ac=1, dc=1, limit_kw=60.0, short_time_kw=78.0, short_time_s=44.9)
     assert room_kw(books_of(long_enough))[1] == pytest.approx(78.0 - 12.0 - FALLBACKS_KW)

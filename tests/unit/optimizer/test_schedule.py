@@ -157,7 +157,18 @@ def test_the_plan_stands_still_when_nothing_has_changed() -> None:
         assert second.targets_kw[name][0] == pytest.approx(values[0], abs=0.05)
 
 
-def broken(_timeout_s: float, _gap: float) -> object:
+def test_a_plan_gives_cars_no_more_than_stays_safe_when_sun_and_battery_fail() -> None:
+    where = site(import_kw=30.0, feeder_a=500.0)
+    where = replace(where, base_load=replace(where.base_load, growth_kw=3.0))
+    asked = replace(request(car("c1", kwh=60.0, hours=4.0), car("c2", kwh=60.0, hours=4.0)), site=where)
+    plan = schedule(asked)
+    cars_kw = np.array(plan.targets_kw["c1"]) + np.array(plan.targets_kw["c2"])
+    alone_kw = np.array(plan.load_kw) + cars_kw + np.maximum(plan.targets_kw["battery"], 0.0)
+    assert cars_kw.max() > 10.0
+    assert (alone_kw[:16] <= 30.0 - 3.0 + 1e-3).all()
+
+
+def broken(_matrix: Matrix, _timeout_s: float, _gap: float) -> NoAnswer:
     """A solver that fails."""
     raise ValueError("no licence")
 
