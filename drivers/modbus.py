@@ -22,13 +22,15 @@ NONSENSE_TO_REOPEN = 3
 SILENCES_TO_REOPEN = 2
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 1.0
-ENOUGH_FAILURES = 4
-"""With the retries doubled so often their longest pause is reached; the exponent need not grow further."""
 
 
 @dataclass(slots=True)
 class LinkCounters:
-    """What happened on a link since it was made; ``lost`` counts connections that ended other than by our wish."""
+    """What happened on a link since it was made.
+
+    ``skipped`` are late or repeated answers, ``spared`` requests to a unit that was left alone, ``fences`` those that
+    were put before another so that no late answer can pass for its own.
+    """
 
     requests: int = 0
     timeouts: int = 0
@@ -199,11 +201,14 @@ class ModbusLink:
             raise
         except NoPath as failed:
             silence.cause = failed.cause
-            self._unanswered(ask, silence, timeout_s)
+            silence.unheard(asyncio.get_running_loop().time())
+            self._owe(ask, silence, timeout_s)
             self._answered()
             raise
         except DriverError:
             silence.heard(0.0)
+            if self._owed.of(ask.unit):  # the refusal may belong to an older request
+                self._owe(ask, silence, timeout_s)
             self._answered()
             raise
         silence.heard(asyncio.get_running_loop().time() - began_s)
@@ -246,8 +251,12 @@ class ModbusLink:
     def _beware(self, ask: Ask, silence: Silence, timeout_s: float) -> None:
         """Let no late answer pass for another where it carries no number."""
         if not self._framing.has_numbers:
-            self._owed.add(ask)
-            silence.keep_quiet(asyncio.get_running_loop().time() + timeout_s)
+            self._owe(ask, silence, timeout_s)
+
+    def _owe(self, ask: Ask, silence: Silence, timeout_s: float) -> None:
+        """Expect the answer to ``ask`` still; a gateway may even give it the number of another request."""
+        self._owed.add(ask)
+        silence.keep_quiet(asyncio.get_running_loop().time() + timeout_s)
 
     def _garbled(self, ask: Ask, silence: Silence, timeout_s: float, *, is_frame: bool = False) -> None:
         """Begin anew: a network stream at once, a line in silence and only after repeated nonsense by reopening."""

@@ -5,7 +5,7 @@ A device answers in the order in which it was asked: once a request with an answ
 nothing older can come.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from drivers.modbus_frame import READS, Ask
 
@@ -32,7 +32,7 @@ class Owed:
         """Return whether an older answer would pass for the answer to ``ask``."""
         return bool(self._shapes) and _shape(ask) in self._shapes.get(ask.unit, ())
 
-    def of(self, unit: int) -> Iterable[Shape]:
+    def of(self, unit: int) -> Collection[Shape]:
         """Return the shapes that a unit owes."""
         return self._shapes.get(unit, ())
 

@@ -155,6 +155,11 @@ def _late(turn: Turn) -> list[Event]:
     return [(turn.timeout_s * turn.chance.uniform(1.0, 4.0), turn.frame())]
 
 
+def _late_refusal(turn: Turn) -> list[Event]:
+    refusal = bytes((turn.request[0] | 0x80, turn.chance.choice((1, 2, 3, 4))))
+    return [(turn.timeout_s * turn.chance.uniform(1.0, 4.0), turn.frame(refusal))]
+
+
 def _duplicate(turn: Turn) -> list[Event]:
     return [(0.0, turn.frame())] * turn.chance.randint(2, 5)
 
@@ -276,6 +281,7 @@ COMMON: Mapping[str, Misdeed] = {
     "single bytes": _single_bytes,
     "single bytes, too slow": _too_slow_bytes,
     "late": _late,
+    "late refusal": _late_refusal,
     "duplicate": _duplicate,
     "answer to the request before": _older,
     "data of the request before": _older_renumbered,

@@ -43,7 +43,7 @@ async def write(
     return await link.ask(ask, "meter", timeout_s=TIMEOUT_S, priority=Priority.SETPOINT)
 
 
-async def recovers(link: ModbusLink, server: Server, *, within_s: float = 2.0) -> None:
+async def recovers(link: ModbusLink, server: Server, *, within_s: float = 3.0) -> None:
     """An honest answer comes through again."""
     server.misdeed = lambda: None
     async with asyncio.timeout(within_s):

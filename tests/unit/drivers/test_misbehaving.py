@@ -139,6 +139,38 @@ def test_a_late_answer_on_a_line_is_never_given_to_the_next_request_of_the_same_
     run_virtual(asked_alike())
 
 
+def test_behind_a_gateway_no_late_answer_is_given_to_another_request_under_its_number() -> None:
+    """The gateway gives up, says so, and gives what the device answers later to whoever asks next."""
+
+    async def asked_alike() -> None:
+        device = device_with(0.0, is_rtu=False)
+        perform, late = device._perform, [b""]
+        chance = random.Random(5)
+
+        def gateway(unit: int, request: bytes) -> bytes:
+            answer, instead = perform(unit, request), late[0]
+            late[0] = b""
+            if not instead and chance.random() < 0.1:
+                late[0] = answer
+                return bytes((request[0] | 0x80, 11))
+            return instead or answer
+
+        device._perform = gateway  # type: ignore[method-assign]
+        link = link_to(device)
+        right = 0
+        for number in range(1000):
+            ask = Ask(1, 3, number % 900, 12)
+            try:
+                assert device.holds(ask, await read(link, ask))
+                right += 1
+            except DriverError:
+                await asyncio.sleep(0.2)
+        assert right > 200
+        assert link.counters.fences > 50
+
+    run_virtual(asked_alike())
+
+
 def asked_beside_a_dead_unit(*, is_rtu: bool) -> tuple[float, int, int]:
     """Return how long the slowest of 120 rounds of a living unit took, and how often both units were asked."""
 
