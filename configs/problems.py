@@ -93,6 +93,10 @@ def known_keys(annotation: Any, path: KeyPath) -> Iterator[str]:
             yield from known_keys(candidate, path)
 
 
+SECRETS = ("password", "token")
+"""Keys whose value no message may repeat."""
+
+
 def nearest(word: str, known: list[str]) -> str:
     """Return a hint for a word that isn't known: one that begins with it, the nearest one, or all of them."""
     longer = [name for name in known if len(word) > 2 and name.startswith(word)]
@@ -139,6 +143,8 @@ def _wrong_type(path: KeyPath, kind: str, problem: ErrorDetails) -> str:
     if stem in ("float", "decimal", "finite_number"):
         return f"a number{_in_unit(path)} is expected, not {_said(problem['input'])}{_unquoted(problem['input'])}"
     words = _KINDS.get(stem)
+    if words and path and path[-1] in SECRETS:
+        return "say where the secret is, {file: …} or {env: …}; it never stands in a site file itself"
     if words:
         return f"{words}, not {_said(problem['input'])}"
     return problem["msg"][:1].lower() + problem["msg"][1:]

@@ -102,3 +102,10 @@ def test_a_wrong_entry_is_one_line_with_its_key(tmp_path: Path, entry: str, key:
 def test_a_modbus_device_has_no_opcua_entry(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="profile demo-pv speaks modbus-tcp, not OPC UA"):
         load_site(site(tmp_path, "{subscribe: true}", INVERTER))
+
+
+def test_a_password_that_stands_in_the_file_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        access(tmp_path, WHOLE.replace("{file: dc1.secret}", "hunter2"))
+    assert "hunter2" not in str(refused.value)
+    assert "never stands in a site file" in str(refused.value)
