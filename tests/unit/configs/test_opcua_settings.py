@@ -78,7 +78,7 @@ def test_a_password_without_security_must_be_meant(tmp_path: Path) -> None:
         ("{certificate: own.der}", "opcua.certificate", "has no meaning without a policy"),
         (WHOLE.replace("own.der", "nowhere.der"), "opcua.certificate", "no such file: "),
         (WHOLE.replace("dc1.secret", "nowhere"), "opcua.password.file", "no such file: "),
-        (WHOLE.replace("{file: dc1.secret}", "secret"), "opcua.password", "a group of keys is expected"),
+        (WHOLE.replace("{file: dc1.secret}", "secret"), "opcua.password", "say where the secret is"),
         (WHOLE.replace("user: ems, ", ""), "opcua.password", "a password without 'user'"),
         (
             "{user: ems, password: {file: dc1.secret}}",
