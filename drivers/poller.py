@@ -19,7 +19,7 @@ RETRY_S = (0.1, 0.2, 1.0)
 ARM_RETRY_S = 10.0
 FAILURES_TO_BE_LOST = 2
 
-GROUP = 50
+GROUP = 25
 SPACING_S = 0.02
 """Devices are polled in groups so many wall seconds apart: a setpoint need not wait for the answers of all of them, and
 the program need not wake for each."""

@@ -133,8 +133,8 @@ async def test_run_polls_until_cancelled_and_closes_the_device() -> None:
 
 
 def test_few_devices_are_polled_in_the_middle_of_the_period_and_many_in_groups_around_it() -> None:
-    assert {phase_s(index, 12, 1.0, 1.0) for index in range(12)} == {0.5}
-    phases_s = sorted({round(phase_s(index, 200, 1.0, 1.0), 6) for index in range(200)})
+    assert {phase_s(index, 25, 1.0, 1.0) for index in range(25)} == {0.5}
+    phases_s = sorted({round(phase_s(index, 100, 1.0, 1.0), 6) for index in range(100)})
     assert phases_s == [0.47, 0.49, 0.51, 0.53]
     fast_s = [phase_s(index, 200, 0.1, 1.0) for index in range(200)]
     assert 0.025 <= min(fast_s) < max(fast_s) <= 0.075
