@@ -7,12 +7,13 @@ proof: its own ``online`` must come back before anything leaves the outbox.
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from math import isfinite
 from secrets import token_hex
+from typing import Any
 
 import aiomqtt
 import structlog
@@ -83,7 +84,12 @@ class MqttSink:
     async def run(self) -> None:
         """Connect and send until cancelled; then say ``offline`` where there is a connection."""
         while True:
-            await self._pause(self._failed(await self._session()))
+            session = asyncio.create_task(self._session())
+            try:
+                await asyncio.wait([session])
+            finally:
+                await _end([session], FAREWELL_S + 1.0)
+            await self._pause(self._failed(session.result()))
 
     async def _session(self) -> LinkFailed:
         """Work through one connection and return why it ended."""
@@ -261,8 +267,22 @@ async def _first_failure(*works: Coroutine[None, None, None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks, 1.0)
     for task in done:
         task.result()
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]], patience_s: float) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: Python 3.11's ``wait_for``, which aiomqtt uses, forgets a cancellation that comes in the moment
+    in which its wait is over.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=patience_s)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # seen, so that asyncio does not report it

@@ -379,6 +379,26 @@ async def test_a_process_that_is_killed_is_told_offline_by_its_will(broker: Brok
     assert states[-1] == ("offline", None)
 
 
+async def test_it_ends_although_a_wait_forgets_the_first_cancellation(
+    broker: Broker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listens = asyncio.Event()
+
+    async def listen(*_: object) -> None:
+        listens.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(MqttSink, "_listen", listen)
+    task = asyncio.create_task(MqttSink(broker.settings(), SITE, store, LiveClock()).run())
+    await listens.wait()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=10.0)
+    assert done
+    assert task.cancelled()
+
+
 async def test_it_ends_when_it_is_told_to_whatever_breaks_in_that_moment(
     broker: Broker, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
