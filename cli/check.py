@@ -51,7 +51,7 @@ def check(
         fail(f"{site}: limits: {problem}")
     if problems:
         raise typer.Exit(2)
-    faults = list(certificate_faults(loaded, datetime.now(UTC)))
+    faults = [*_room_faults(site, loaded), *certificate_faults(loaded, datetime.now(UTC))]
     for fault in faults:
         fail(fault)
     if faults:
@@ -61,6 +61,20 @@ def check(
         from cli.check_devices import check_devices
 
         check_devices(loaded)
+
+
+def _room_faults(file: Path, loaded: "LoadedSite") -> "Iterator[str]":
+    """Tell of devices that are always booked at their rating; yield the limits that this alone fills."""
+    from cli.check_guards import full_limits, unguarded
+
+    at_rating = unguarded(loaded)
+    for asset_id, why in at_rating.items():
+        rating = loaded.site.by_id[asset_id].nameplate
+        note(
+            f"{asset_id}: {why}, so it is booked at its rating, {rating.min_kw:g} to {rating.max_kw:g} kW, at all times"
+        )
+    for problem in full_limits(loaded.site, at_rating):
+        yield f"{file}: limits: nothing could be granted: {problem}"
 
 
 def _show_site(loaded: "LoadedSite") -> None:

@@ -36,6 +36,25 @@ def test_check_refuses_fallbacks_that_break_a_limit(tmp_path: Path) -> None:
     )
 
 
+def test_check_tells_of_a_battery_that_is_always_booked_at_its_rating_and_of_limits_that_this_fills(
+    tmp_path: Path,
+) -> None:
+    device = ("profile: demo-battery", "profile: huawei-luna-battery")
+    result = heliodock("check", demo_with(tmp_path, device))
+    assert result.exit_code == 1
+    note, *faults = result.stderr.splitlines()
+    assert note == (
+        "note: battery: huawei-luna-battery tells of no watchdog, so it is booked at its rating, -100 to 100 kW, "
+        "at all times"
+    )
+    assert len(faults) == 2
+    assert all("limits: nothing could be granted: fallbacks and base load reach" in fault for fault in faults)
+    small = (("max_charge_kw: 100", "max_charge_kw: 20"), ("max_discharge_kw: 100", "max_discharge_kw: 20"))
+    roomy = heliodock("check", demo_with(tmp_path, device, *small))
+    assert (roomy.exit_code, roomy.stderr.count("\n")) == (0, 1)
+    assert "-20 to 20 kW" in roomy.stderr
+
+
 def test_check_refuses_days_that_the_series_does_not_have(tmp_path: Path) -> None:
     old = next(line for line in DEMO.read_text(encoding="utf-8").splitlines() if line.startswith("  from:"))
     said = refusal(heliodock("check", demo_with(tmp_path, (old, "  from: 2031-01-01"))))
