@@ -1,4 +1,4 @@
-"""One scenario of the planning model: its powers, energies, limits and peaks as columns and rows."""
+"""One scenario of the planning model: its powers, energies and limits as columns and rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,20 +7,13 @@ import numpy as np
 
 from optimizer.bounds import EXPECTED_CARS, SUN, Known, Part, add_safe_limits
 from optimizer.matrix import Builder, Floats, Ints
-from optimizer.problem import Problem, Scenario, window_means
+from optimizer.peaks import add_peaks
+from optimizer.problem import Problem, Scenario
 from station.assets import Battery
 
 OVER_LIMIT = 500.0
 SOC_OUTSIDE = 5.0
 LATER = 1e-4
-PEAK_RAMP = ((0.9, 0.0), (1.05, 0.03), (1.15, 0.3), (1.3, 0.6), (1.6, 0.85))
-"""How sure it is that a kW adds to the month's bill: up to a multiple of the expected peak, this share of the price.
-
-Above the last multiple it is the whole price. The month's peak will be what its worst day makes of it, so a kW now is
-paid for only if no later day needs it anyway, and what is paid serves all days that remain. Source: peaks of perfect
-foresight over 32 fortnights of the demonstration's data lay between 0.6 and 1.8 times those of the three weeks before
-them, 1.1 times in the mean.
-"""
 RISK = 3.0
 """Energy that is put off is dreaded so much more than its chance of being missed: the model plans as if it could still
 be made good for every car, while all that leave early want the same room. Source: 17-19 September of ``months.yaml``,
@@ -28,10 +21,6 @@ cost with shortfall 725 $ at 1, 707 $ at 3, 710 $ at 6; delivered 0.982, 0.991, 
 """
 LEAST_STAY = 0.05
 """A car is not planned for in steps in which it is there with less than this probability."""
-RESERVE_SURENESS = 0.3
-"""How sure it is that a reserve will be needed: a kW of margin given up costs this share of the demand price."""
-MARGIN_SHARE, MARGIN_FROM_H, MARGIN_H = 0.04, 0.25, 1.0
-"""Later steps stay this share of the declared base load below the peak: nothing before the first hour, all after it."""
 WASTED = 1e-5
 """Price per kWh of sun that is curtailed: enough to export it rather where that costs nothing."""
 SHARED_STEPS = 1
@@ -73,7 +62,7 @@ class ScenarioRows:
         over = OVER_LIMIT * self.weight * self.hours
         known = Known(self.scenario.load_kw, self.scenario.pv_kw, over, self.prefix)
         add_safe_limits(self.builder, self.problem.site, known, [*self._parts(flows), self._arrivals()])
-        self._peak(flows.imported)
+        add_peaks(self.builder, self.problem, flows.imported, self.weight, self.prefix)
         return flows
 
     def _parts(self, flows: Flows) -> list[Part]:
@@ -220,33 +209,3 @@ class ScenarioRows:
         self.builder.put(self.balance, imported, 1.0)
         self.builder.put(self.balance, exported, -1.0)
         return imported, exported
-
-    def _peak(self, imported: Ints) -> None:
-        """Add the demand charge of each month: its highest mean, dearer the surer it is that it will be paid."""
-        problem = self.problem
-        shares = np.array([share for _, share in PEAK_RAMP] + [1.0])
-        for month, paid_kw in enumerate(problem.paid_kw):
-            where = np.flatnonzero(problem.month_of_step == month)
-            levels = np.maximum(paid_kw, np.array([multiple for multiple, _ in PEAK_RAMP]) * problem.prior_kw)
-            widths = np.r_[np.diff(np.r_[paid_kw, levels]), np.inf]
-            names = [f"{self.prefix}peak_{month}_part_{part}" for part in range(len(widths))]
-            cost = shares * problem.demand_price * self.weight
-            parts = self.builder.columns(names, upper=widths, cost=cost)
-            share, used_kw = (values[where] for values in window_means(problem))
-            names = [f"{self.prefix}peak_{month}_{step}" for step in where.tolist()]
-            margin = self._margin(where)
-            reserve = self.builder.columns(
-                [f"{self.prefix}peak_{month}_reserve"],
-                upper=margin.max(initial=0.0),
-                cost=RESERVE_SURENESS * problem.demand_price * self.weight,
-            )
-            rows = self.builder.rows(names, upper=paid_kw - used_kw - margin)
-            self.builder.put(rows[margin > 0.0], reserve, -1.0)
-            self.builder.put(rows, imported[where], share)
-            self.builder.put(rows[:, None], parts[None, :], -1.0)
-
-    def _margin(self, where: Ints) -> Floats:
-        """Return how far below the peak the plan stays in later steps: forecasts err, and the battery must last."""
-        grown = 1.0 - np.exp(-np.maximum(self.problem.grid.middle_h[where] - MARGIN_FROM_H, 0.0) / MARGIN_H)
-        margin: Floats = MARGIN_SHARE * self.problem.site.base_load.max_kw * grown
-        return margin
